@@ -1,0 +1,139 @@
+"""A benchmark's question text, taken apart: what is asked, the options, and how the answer is to be given.
+
+Benchmarks hand over one string. The first turn of a zoom sees only what is asked, so that the policy looks for the
+evidence instead of matching options; the second turn sees the whole string as the benchmark wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_OPTION_LINE = re.compile(r"[ \t]*(?:\(([A-Z])\)|([A-Z])[.:)])[ \t]*(\S.*?)?[ \t]*$")
+_INLINE_OPTION = re.compile(r"(?:(?<=\s)|^)(?:\(([A-Z])\)|([A-Z])[:)])\s*")  # not "A.": initials look like it
+
+_FORMAT_REQUEST = re.compile(
+    r"""(?xi)
+    (?:^|(?<=[.?!:)])[ \t]+|(?<=\n))            # a sentence of its own …
+    (?:note:[ \t]*)?(?:please[ \t]+)?
+    (?:
+        (?:you[ ](?:only[ ])?(?:need|have)[ ]to[ ])?
+        (?:answer|respond|reply|return|output)\b
+        (?=[^.?!\n]*\b(?:letters?|options?|choices?|words?|phrases?|numbers?|directly|only|yes|no|without)\b)
+        [^?\n]*?                                # … that says how to answer
+      | select[ ](?:from|one[ ]of|the[ ](?:best|correct|right))\b[^?\n]*?
+      | choose[ ](?:from|one[ ]of|the[ ](?:best|correct|right))\b[^?\n]*?
+      | the[ ](?:choices|options)[ ]are[ ](?:listed[ ])?(?:below|as[ ]follows)
+      | the[ ](?:best|correct)?[ ]?answer[ ]is
+      | (?:options|choices|answer)[ ]*(?=:)
+    )
+    (?:[.:](?=\s|$)|$)
+    """,
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a multiple-choice question."""
+
+    letter: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as one benchmark poses it.
+
+    Attributes:
+        full: the text as the benchmark wrote it.
+        stem: what is asked, without options and without instructions on the form of the answer. Never empty.
+        options: the choices in order; empty for an open question.
+    """
+
+    full: str
+    stem: str
+    options: tuple[Option, ...] = ()
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """The letters one can answer with; empty for an open question."""
+        return tuple(option.letter for option in self.options)
+
+
+def split_question(text: str) -> Question:
+    """Take a benchmark's question apart.
+
+    Options are recognised on lines of their own (``A. red``, ``(A) red``, ``A: red``, ``A) red``) or in a row within
+    one line (``(A) red (B) blue``, ``A: red B: blue``), as a run of at least two letters that starts with A.
+
+    Raises:
+        ValueError: the text is empty.
+    """
+    if not text.strip():
+        raise ValueError("the question is empty")
+    stem, options = _options_on_lines(text)
+    if not options:
+        stem, options = _options_in_a_row(text)
+    asked = _without_format_requests(stem) or stem.strip() or text.strip()
+    return Question(full=text, stem=asked, options=options)
+
+
+def _options_on_lines(text: str) -> tuple[str, tuple[Option, ...]]:
+    """``(text before the options, options)``; the text unchanged if there are none."""
+    lines = text.split("\n")
+    for start, line in enumerate(lines):
+        if _letter_of(line) != "A":
+            continue
+        options: list[Option] = []
+        for candidate in lines[start:]:
+            found = _OPTION_LINE.match(candidate)
+            expected = chr(ord("A") + len(options))
+            if found and (found[1] or found[2]) == expected and len(options) < 26:
+                options.append(Option(expected, found[3] or ""))
+            elif candidate.strip():
+                break
+        if len(options) >= 2:
+            return "\n".join(lines[:start]), tuple(options)
+    return text, ()
+
+
+def _letter_of(line: str) -> str | None:
+    found = _OPTION_LINE.match(line)
+    return (found[1] or found[2]) if found else None
+
+
+def _options_in_a_row(text: str) -> tuple[str, tuple[Option, ...]]:
+    """The same for options written one after another within a line."""
+    for line_start, line in _lines_with_offsets(text):
+        marks = list(_INLINE_OPTION.finditer(line))
+        first = next((i for i, mark in enumerate(marks) if (mark[1] or mark[2]) == "A"), None)
+        if first is None:
+            continue
+        run = [marks[first]]
+        for mark in marks[first + 1 :]:
+            if (mark[1] or mark[2]) == chr(ord("A") + len(run)):
+                run.append(mark)
+        if len(run) < 2:
+            continue
+        ends = [mark.start() for mark in run[1:]] + [len(line)]
+        options = tuple(
+            Option(chr(ord("A") + i), line[mark.end() : end].strip())
+            for i, (mark, end) in enumerate(zip(run, ends, strict=True))
+        )
+        return text[: line_start + run[0].start()], options
+    return text, ()
+
+
+def _lines_with_offsets(text: str) -> list[tuple[int, str]]:
+    lines, offset = [], 0
+    for line in text.split("\n"):
+        lines.append((offset, line))
+        offset += len(line) + 1
+    return lines
+
+
+def _without_format_requests(text: str) -> str:
+    """The text without sentences that only say how to answer, blank lines closed up."""
+    kept = _FORMAT_REQUEST.sub("", text)
+    return "\n".join(line.rstrip() for line in kept.split("\n") if line.strip()).strip()

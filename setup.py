@@ -1,0 +1,38 @@
+"""Package metadata and the two seams by which the hosts find us; tool settings are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "ergo_plugins/__init__.py").read_text())[1]
+
+setup(
+    name="ergo-plugins",
+    version=VERSION,
+    description="Coarse-to-fine visual zoom as a plugin for verl and lmms-eval",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=find_packages(include=["ergo_plugins", "ergo_plugins.*"]),
+    package_data={"ergo_plugins": ["py.typed", "report/*.html", "report/*.css", "report/*.js"]},
+    install_requires=["pillow>=11", "pyyaml>=6", "tqdm>=4.66"],
+    extras_require={
+        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.11", "openai>=1.60"],
+        "vllm": ["vllm>=0.24,<0.32"],
+        "verl": ["verl>=0.9.1,<0.10", "qwen-vl-utils>=0.0.14", "aiohttp>=3.9"],
+        "dev": ["pytest>=8", "pytest-timeout>=2", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+    },
+    entry_points={
+        "lmms_eval.models": ["ergo = ergo_plugins.lmms_plugin.manifest:manifests"],
+        "verl.plugins": ["ergo = ergo_plugins.verl_plugin.register"],
+        "console_scripts": ["ergo = ergo_plugins.cli:main"],
+    },
+    classifiers=[
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+    ],
+)
