@@ -114,11 +114,20 @@ class VisionGrid:
         return (view.width // self.factor) * (view.height // self.factor)
 
     def fit(self, size: Size, budget_tokens: int) -> Size:
-        """`fit` within a budget, on this grid and inside its limits."""
+        """`fit` within a budget, on this grid and inside its limits.
+
+        Raises:
+            ValueError: a budget below ``min_tokens``: the image processor would enlarge the view again.
+        """
+        if budget_tokens < self.min_tokens:
+            raise ValueError(
+                f"a budget of {budget_tokens} visual tokens is less than the {self.min_tokens} that this model's image "
+                f"processor makes of any image; raise the budget or lower the processor's min_pixels"
+            )
         return fit(
             size,
             max_tokens=min(budget_tokens, self.max_tokens),
-            min_tokens=min(self.min_tokens, budget_tokens),
+            min_tokens=self.min_tokens,
             factor=self.factor,
         )
 
@@ -130,8 +139,9 @@ class VisionGrid:
 def fit(size: Size, *, max_tokens: int, min_tokens: int = 4, factor: int = 28) -> Size:
     """Size of the view of an image: its proportions on the model's grid, within a budget of visual tokens.
 
-    Equal to transformers' ``smart_resize`` wherever that keeps the budget. Where it would not (thin images under
-    small budgets) or would raise (sides more than 200 times apart), the long side gives way.
+    Equal to transformers' ``smart_resize`` wherever that keeps both limits. Where it would not (thin images, a
+    budget close to ``min_tokens``) or would raise (sides more than 200 times apart), the view is the one within the
+    limits whose proportions come nearest. Either way a processor with the same limits leaves the view as it is.
 
     Args:
         size: the image, pixels.
@@ -157,14 +167,29 @@ def fit(size: Size, *, max_tokens: int, min_tokens: int = 4, factor: int = 28) -
         columns = math.ceil(size.width * grow / factor)
         rows = math.ceil(size.height * grow / factor)
     short, long = sorted((columns, rows))
-    long = min(long, short * MAX_VIEW_ASPECT, max_tokens // short)
-    if short * long < min_tokens:
-        raise ValueError(
-            f"no view of a {size} image has {min_tokens} to {max_tokens} tokens within an aspect of "
-            f"{MAX_VIEW_ASPECT}; lower min_tokens"
-        )
-    columns, rows = (long, short) if columns >= rows else (short, long)
+    if not (min_tokens <= short * long <= max_tokens and long <= short * MAX_VIEW_ASPECT):
+        short, long = _nearest(size, max_tokens=max_tokens, min_tokens=min_tokens, factor=factor)
+    columns, rows = (long, short) if size.width >= size.height else (short, long)
     return Size(columns * factor, rows * factor)
+
+
+def _nearest(size: Size, *, max_tokens: int, min_tokens: int, factor: int) -> tuple[int, int]:
+    """``(short, long)`` side in tokens, within the limits: of the nearest proportions, and of those the nearest area."""
+    aspect = max(size.width, size.height) / min(size.width, size.height)
+    candidates: list[tuple[int, int]] = []
+    for short in range(1, math.isqrt(max_tokens) + 1):
+        shortest, longest = max(short, -(-min_tokens // short)), min(short * MAX_VIEW_ASPECT, max_tokens // short)
+        if shortest <= longest:
+            candidates.append((short, min(max(round(short * aspect), shortest), longest)))
+    if not candidates:
+        raise ValueError(f"no view has {min_tokens} to {max_tokens} tokens within an aspect of {MAX_VIEW_ASPECT}")
+    return min(
+        candidates,
+        key=lambda sides: (
+            abs(math.log(sides[1] / sides[0] / aspect)),
+            abs(sides[0] * sides[1] - size.area / factor**2),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +203,10 @@ class CropRules:
 
     min_side_px: int = 28
     max_aspect: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.min_side_px < 1 or self.max_aspect < 1:
+            raise ValueError(f"min_side_px and max_aspect are at least 1, got {self.min_side_px}, {self.max_aspect}")
 
 
 def to_source(box_frame: Box, frame: Size, source: Size, rules: CropRules) -> tuple[Box | None, tuple[str, ...]]:

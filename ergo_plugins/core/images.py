@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageOps
+import struct
 
-from .geometry import Box, Size
+from PIL import ExifTags, Image
+
+from .geometry import Box, Size, whole
 
 RESAMPLERS: dict[str, Image.Resampling] = {
     "bicubic": Image.Resampling.BICUBIC,
@@ -16,6 +18,20 @@ RESAMPLERS: dict[str, Image.Resampling] = {
 
 _SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
+_UPRIGHT: dict[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation."""
+
+_DAMAGED_EXIF = (SyntaxError, struct.error, ArithmeticError, LookupError, TypeError, ValueError)
+"""What Pillow raises on EXIF data that it cannot read, although the pixels beside it are sound."""
+
 
 def size_of(image: Image.Image) -> Size:
     """The image's size in pixels."""
@@ -25,13 +41,14 @@ def size_of(image: Image.Image) -> Size:
 def to_rgb(image: Image.Image) -> Image.Image:
     """The image as people see it, in 8-bit RGB: upright by its EXIF orientation, transparency laid on white.
 
-    16-bit greyscale is scaled to 8 bits (a plain Pillow conversion would clip it to white). Decodes the file if
-    Pillow has not done so yet.
+    16-bit greyscale is scaled to 8 bits (a plain Pillow conversion would clip it to white). EXIF data that cannot be
+    read counts as none. Decodes the file if Pillow has not done so yet.
 
     Raises:
         OSError: the file behind a lazily opened image is damaged.
     """
-    image = ImageOps.exif_transpose(image)
+    image.load()
+    image = _upright(image)
     if image.mode in _SIXTEEN_BIT_MODES:
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
     if image.mode == "I":  # a 32-bit container; Pillow opens some 16-bit files as this
@@ -46,12 +63,23 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def render(image: Image.Image, region: Box, view: Size, *, resample: str = "bicubic") -> Image.Image:
-    """A region of an image, resized to a view, without an intermediate copy of the region.
+    """A region of an image, cut out and resized to a view.
 
     Args:
         image: RGB source.
-        region: in source pixels.
+        region: whole source pixels.
         view: size of the result.
         resample: a name in `RESAMPLERS`.
     """
-    return image.resize((view.width, view.height), RESAMPLERS[resample], box=region.as_tuple())
+    if region != whole(size_of(image)):
+        image = image.crop(region.as_tuple())  # resize(box=…) would let pixels round the region bleed into its edges
+    return image.resize((view.width, view.height), RESAMPLERS[resample])
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its EXIF orientation wants it seen."""
+    try:
+        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED_EXIF:
+        return image
+    return image if turn is None else image.transpose(turn)

@@ -1,0 +1,42 @@
+"""Ways to have a model reply: in-process vLLM, transformers, or any OpenAI-compatible server.
+
+Engines know turns and replies and nothing of benchmarks, so the evaluation and the command line share them. Each file
+imports its host only when an engine is opened.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+from .base import Engine, EngineFault, Job
+
+ENGINES = {"vllm": "VLLMEngine", "hf": "HFEngine", "openai": "OpenAIEngine"}
+"""Engine names and the class that stands in the module of that name."""
+
+__all__ = ["ENGINES", "Engine", "EngineFault", "Job", "engine_class", "open_engine"]
+
+
+def engine_class(name: str) -> type[Engine]:
+    """The class of an engine, its host not yet imported.
+
+    Raises:
+        ValueError: no such engine.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"an engine is one of {', '.join(ENGINES)}, got {name!r}")
+    found: type[Engine] = getattr(import_module(f".{name}", __package__), ENGINES[name])
+    return found
+
+
+def open_engine(name: str, **options: Any) -> Engine:
+    """Open an engine by name with the options of its class.
+
+    Raises:
+        ValueError: no such engine.
+        TypeError: an option it does not have, or one it needs is missing.
+    """
+    chosen = engine_class(name)
+    inspect.signature(chosen).bind(**options)
+    return chosen(**options)

@@ -1,0 +1,87 @@
+"""What every engine is: something that plays episodes to their end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.geometry import VisionGrid
+from ..core.turns import Episode, Outcome
+
+
+class EngineUnavailable(Exception):
+    """The engine did not reply as it should; the same request may succeed later."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class EngineRefused(Exception):
+    """The engine will not reply to this request however often it is asked."""
+
+
+class EngineFault(Exception):
+    """A sample could not be played because the engine failed: an outage, never a wrong answer.
+
+    Attributes:
+        keys: the samples that were not finished because of it.
+    """
+
+    def __init__(self, message: str, keys: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One sample to play.
+
+    Attributes:
+        key: names the sample in errors.
+        open: decodes the image and returns the episode, not started. Called in a worker thread when the sample's
+            turn has come, so that memory grows with the samples under way and not with all there are.
+    """
+
+    key: str
+    open: Callable[[], Episode]
+
+
+Finished = Callable[[Job, Outcome], None]
+"""Told of each sample as it ends, in the order in which they end."""
+
+
+class Engine(ABC):
+    """A model that replies to turns.
+
+    Attributes:
+        grid: how the model sees images and writes coordinates.
+    """
+
+    grid: VisionGrid
+
+    @property
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What decides the replies (engine, model, decoding), plain enough for JSON; a journal is kept for one."""
+
+    @abstractmethod
+    def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
+        """Play every job to its end.
+
+        Raises:
+            EngineFault: the engine failed on a sample for good. No further job was started; those under way were
+                finished and told.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+    def play_one(self, open_episode: Callable[[], Episode]) -> Outcome:
+        """Play a single episode."""
+        outcomes: list[Outcome] = []
+        self.play_all([Job("the image", open_episode)], lambda _job, outcome: outcomes.append(outcome))
+        return outcomes[0]

@@ -1,0 +1,186 @@
+"""transformers in this process, on CPU or GPU: conversations in lockstep batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from PIL import Image
+
+from ..core.turns import Episode, Reply, Turn, play_batch
+from .base import Engine, EngineFault, Finished, Job
+from .chat import ChatTokens, load_processor, vision_grid
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """Ids (one placeholder an image) and images of one conversation so far."""
+
+    ids: list[int] = field(default_factory=list)
+    images: list[Image.Image] = field(default_factory=list)
+
+
+class HFEngine(Engine):
+    """``AutoModelForImageTextToText`` with left-padded batches, decoding greedily unless a temperature is given.
+
+    Args:
+        model: folder or hub id.
+        batch_size: conversations generated together.
+        device: where the model runs; by default ``cuda`` if there is one.
+        dtype: a torch dtype's name, or ``auto`` for the one the weights are stored in.
+        temperature: 0 decodes greedily.
+        seed: for sampling.
+        attn_implementation: transformers' name of an attention kernel; None for its default.
+        trust_remote_code: run code that comes with the model.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        batch_size: int = 8,
+        device: str | None = None,
+        dtype: str = "auto",
+        temperature: float = 0.0,
+        seed: int = 42,
+        attn_implementation: str | None = None,
+        trust_remote_code: bool = False,
+    ) -> None:
+        import torch
+        from transformers import AutoModelForImageTextToText
+
+        self._torch = torch
+        self._name, self._batch_size, self._dtype = model, batch_size, dtype
+        self._temperature, self._seed = temperature, seed
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
+        self.grid = vision_grid(self.chat.processor)
+        self._model = AutoModelForImageTextToText.from_pretrained(
+            model, dtype=dtype, attn_implementation=attn_implementation, trust_remote_code=trust_remote_code
+        ).to(self._device)
+        self._model.eval()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "engine": "hf",
+            "model": self._name,
+            "dtype": self._dtype,
+            "temperature": self._temperature,
+            "seed": self._seed,
+        }
+
+    def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
+        """Play batch after batch; while one generates, the images of the next are decoded."""
+        batches = _batches(jobs, self._batch_size)
+        with ThreadPoolExecutor(self._batch_size, "ergo-pixels") as pixels:
+            opening = _opened(next(batches, []), pixels)
+            while opening:
+                following = next(batches, [])
+                started = time.perf_counter()
+                batch = [(job, future.result()) for job, future in opening]
+                opening = _opened(following, pixels)
+                self._play_batch(batch, started, finished)
+
+    def close(self) -> None:
+        del self._model
+
+    def _play_batch(self, batch: Sequence[tuple[Job, Episode]], started: float, finished: Finished) -> None:
+        conversations = [_Conversation() for _ in batch]
+
+        def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
+            return self._replies([(conversations[i], turn) for i, turn in asked]) if asked else []
+
+        try:
+            outcomes = play_batch([episode for _, episode in batch], ask_all)
+        except (RuntimeError, ValueError) as error:  # what torch and transformers raise: out of memory, bad shapes
+            keys = tuple(job.key for job, _ in batch)
+            raise EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", keys) from error
+        seconds = time.perf_counter() - started
+        for (job, _), outcome in zip(batch, outcomes, strict=True):
+            finished(job, replace(outcome, seconds=seconds))
+
+    def _replies(self, asked: Sequence[tuple[_Conversation, Turn]]) -> list[Reply]:
+        started = time.perf_counter()
+        for conversation, turn in asked:
+            conversation.ids = self.chat.prompt(conversation.ids, turn)
+            conversation.images.append(turn.image)
+        prompts = [
+            self.chat.expanded(conversation.ids, [self._image_tokens(image) for image in conversation.images])
+            for conversation, _ in asked
+        ]
+        cap, stop = asked[0][1].max_new_tokens, asked[0][1].stop
+        generated = self._generate(prompts, [image for c, _ in asked for image in c.images], cap, stop)
+        seconds = time.perf_counter() - started
+        replies = []
+        for (conversation, _), prompt, (new_ids, finish) in zip(asked, prompts, generated, strict=True):
+            conversation.ids.extend(new_ids)
+            replies.append(
+                Reply(
+                    text=self.chat.text(new_ids, stop),
+                    finish=finish,
+                    prompt_tokens=len(prompt),
+                    new_tokens=len(new_ids),
+                    seconds=seconds,
+                )
+            )
+        return replies
+
+    def _image_tokens(self, image: Image.Image) -> int:
+        return (image.width // self.grid.factor) * (image.height // self.grid.factor)
+
+    def _generate(
+        self, prompts: Sequence[list[int]], images: list[Image.Image], cap: int, stop: tuple[str, ...]
+    ) -> list[tuple[list[int], str]]:
+        """``(generated ids, finish)`` a prompt; ids include the end-of-sequence token if the model wrote it."""
+        torch = self._torch
+        tokenizer = self.chat.tokenizer
+        longest = max(len(prompt) for prompt in prompts)
+        padded = [[tokenizer.pad_token_id] * (longest - len(prompt)) + prompt for prompt in prompts]
+        input_ids = torch.tensor(padded, device=self._device)
+        attended = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self._device)
+        pixels = self.chat.processor.image_processor(images=images, return_tensors="pt").to(self._device)
+        sampling = (
+            {"do_sample": False} if not self._temperature else {"do_sample": True, "temperature": self._temperature}
+        )
+        stopping = {"stop_strings": list(stop), "tokenizer": tokenizer} if stop else {}
+        torch.manual_seed(self._seed)
+        with torch.inference_mode():
+            output = self._model.generate(
+                input_ids=input_ids,
+                attention_mask=attended,
+                pixel_values=pixels["pixel_values"].to(self._model.dtype),
+                image_grid_thw=pixels["image_grid_thw"],
+                mm_token_type_ids=(input_ids == self.chat.image_token_id).int(),
+                max_new_tokens=cap,
+                pad_token_id=tokenizer.pad_token_id,
+                **sampling,
+                **stopping,
+            )
+        return [self._trimmed(ids.tolist(), cap, stop) for ids in output[:, longest:]]
+
+    def _trimmed(self, new_ids: list[int], cap: int, stop: tuple[str, ...]) -> tuple[list[int], str]:
+        """Cut the padding that follows a reply shorter than its batch's longest."""
+        ends = self._model.generation_config.eos_token_id
+        ends = set(ends) if isinstance(ends, list) else {ends}
+        for position, token in enumerate(new_ids):
+            if token == self.chat.tokenizer.pad_token_id:  # first: for some models it also ends a sequence
+                return new_ids[:position], "stop"
+            if token in ends:
+                return new_ids[: position + 1], "stop"
+        stopped = any(word in self.chat.tokenizer.decode(new_ids) for word in stop)
+        return new_ids, "stop" if stopped or len(new_ids) < cap else "length"
+
+
+def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    iterator = iter(jobs)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def _opened(batch: Sequence[Job], pixels: ThreadPoolExecutor) -> list[tuple[Job, Future[Episode]]]:
+    return [(job, pixels.submit(job.open)) for job in batch]

@@ -1,0 +1,197 @@
+"""Any OpenAI-compatible server: each image is encoded once, losslessly, and sent again unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from ..core.geometry import VisionGrid
+from ..core.turns import Reply, Turn
+from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
+from .chat import load_processor, vision_grid
+from .overlap import LoopThread, Patience, play_overlapping
+
+GRIDS = {
+    "qwen2.5-vl": VisionGrid(factor=28, coordinates="absolute"),
+    "qwen3-vl": VisionGrid(factor=32, coordinates="relative", min_tokens=64),
+}
+"""Grids for servers whose model has no processor at hand."""
+
+
+class OpenAIEngine(Engine):
+    """Chat completions of a server, many samples at a time.
+
+    Args:
+        model: the name under which the server knows the model.
+        base_url: of the API, usually ending in ``/v1``.
+        api_key: sent as the bearer token.
+        processor: folder or hub id whose processor tells the grid; without it, ``grid`` does.
+        grid: a name in `GRIDS`.
+        concurrency: requests under way.
+        temperature: 0 decodes greedily.
+        seed: sent with every request.
+        attempts: how often a turn is asked before its sample counts as failed.
+        timeout_s: a request without a complete reply by then is asked again.
+        retry_delay_s: up to this long is waited before the second attempt, doubling after that.
+        trust_remote_code: run code that comes with the processor.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key: str = "EMPTY",
+        processor: str | None = None,
+        grid: str = "qwen2.5-vl",
+        concurrency: int = 16,
+        temperature: float = 0.0,
+        seed: int = 42,
+        attempts: int = 4,
+        timeout_s: float = 600.0,
+        retry_delay_s: float = 1.0,
+        trust_remote_code: bool = False,
+    ) -> None:
+        from openai import AsyncOpenAI
+
+        if processor is None and grid not in GRIDS:
+            raise ValueError(f"grid is one of {', '.join(GRIDS)}, got {grid!r}; or name a processor")
+        self.grid = (
+            GRIDS[grid]
+            if processor is None
+            else vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
+        )
+        self._model, self._base_url, self._concurrency = model, base_url, concurrency
+        self._temperature, self._seed = temperature, seed
+        self._patience = Patience(attempts=attempts, first_delay_s=retry_delay_s)
+        self._thread = LoopThread()
+        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=0)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return {
+            "engine": "openai",
+            "model": self._model,
+            "grid": f"{self.grid.factor} {self.grid.coordinates}",
+            "temperature": self._temperature,
+            "seed": self._seed,
+        }
+
+    def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
+        self._thread.run(
+            play_overlapping(
+                jobs,
+                lambda: _Conversation(self),
+                finished,
+                concurrency=self._concurrency,
+                patience=self._patience,
+            )
+        )
+
+    def close(self) -> None:
+        self._thread.run(self._client.close())
+        self._thread.close()
+
+    async def complete(self, messages: list[dict[str, Any]], turn: Turn) -> Reply:
+        """The server's reply to a conversation whose last message is ``turn``.
+
+        Raises:
+            EngineRefused: a status of 4xx other than 408, 409 and 429: asking again is of no use.
+            EngineUnavailable: anything else that is not a reply.
+        """
+        import openai
+
+        try:
+            response = await self._client.chat.completions.create(
+                model=self._model,
+                messages=messages,  # type: ignore[arg-type]
+                temperature=self._temperature,
+                max_tokens=turn.max_new_tokens,
+                seed=self._seed,
+                stop=list(turn.stop) or openai.omit,
+            )
+        except openai.APIStatusError as error:
+            message = f"{self._base_url} answered {error.status_code} to the {turn.name} turn: {error.message}"
+            if error.status_code in (408, 409, 429) or error.status_code >= 500:
+                raise EngineUnavailable(message, _retry_after_s(error)) from error
+            raise EngineRefused(message) from error
+        except (openai.OpenAIError, ValueError) as error:  # no connection, no answer in time, or no JSON
+            raise EngineUnavailable(
+                f"{self._base_url} gave no reply to the {turn.name} turn: {type(error).__name__}: {error}"
+            ) from error
+        return self._reply(response, turn)
+
+    def _reply(self, response: Any, turn: Turn) -> Reply:
+        choices = getattr(response, "choices", None)
+        message = getattr(choices[0], "message", None) if choices else None
+        if message is None:
+            raise EngineUnavailable(
+                f"{self._base_url} answered the {turn.name} turn with something that is no chat completion: "
+                f"{str(response)[:200]!r}"
+            )
+        usage = response.usage
+        details = getattr(usage, "prompt_tokens_details", None)
+        return Reply(
+            text=_with_stop(message.content or "", choices[0], turn.stop),
+            finish="length" if choices[0].finish_reason == "length" else "stop",
+            prompt_tokens=getattr(usage, "prompt_tokens", None),
+            cached_tokens=getattr(details, "cached_tokens", None),
+            new_tokens=getattr(usage, "completion_tokens", None),
+        )
+
+
+@dataclass(slots=True)
+class _Conversation:
+    """Messages so far, images as data URLs; they move on only when a reply has come."""
+
+    engine: OpenAIEngine
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    encoded: tuple[Turn, str] | None = None
+
+    async def ask(self, turn: Turn) -> Reply:
+        if self.encoded is None or self.encoded[0] is not turn:
+            self.encoded = turn, await asyncio.to_thread(data_url, turn.image)
+        before = self.messages
+        if not before and turn.system:
+            before = [{"role": "system", "content": turn.system}]
+        content = [
+            {"type": "image_url", "image_url": {"url": self.encoded[1]}},
+            {"type": "text", "text": turn.text},
+        ]
+        messages = [*before, {"role": "user", "content": content}]
+        reply = await self.engine.complete(messages, turn)
+        self.messages = [*messages, {"role": "assistant", "content": reply.text}]
+        return reply
+
+
+def data_url(image: Image.Image) -> str:
+    """The image as a lossless PNG data URL; light compression, since views are small and time is not."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _with_stop(text: str, choice: Any, stop: tuple[str, ...]) -> str:
+    """The reply with the stop string that ended it, which servers leave out.
+
+    vLLM and SGLang name it. From other servers, a tag left open by a reply that was not cut short is closed.
+    """
+    named = getattr(choice, "stop_reason", getattr(choice, "matched_stop", None))
+    for word in stop:
+        opening = word.replace("</", "<")
+        left_open = choice.finish_reason == "stop" and text.count(opening) > text.count(word)
+        if (named == word and not text.endswith(word)) or (named is None and left_open):
+            return text + word
+    return text
+
+
+def _retry_after_s(error: Any) -> float | None:
+    """What the server asks to wait, in seconds; None if it does not say so in seconds."""
+    value = error.response.headers.get("retry-after", "")
+    return float(value) if value.replace(".", "", 1).isdigit() else None

@@ -1,0 +1,131 @@
+"""Many episodes at once on one event loop: the second turn of one overlaps the first turns of others."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from ..core.turns import Reply, Turn, play_async
+from .base import EngineFault, EngineUnavailable, Finished, Job
+
+T = TypeVar("T")
+
+
+class Conversation(Protocol):
+    """One conversation with a model. A turn that failed may be asked again."""
+
+    async def ask(self, turn: Turn) -> Reply:
+        """The reply to the next turn.
+
+        Raises:
+            EngineUnavailable: worth another try.
+            EngineRefused: not worth another try.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How an unavailable engine is asked again.
+
+    Attributes:
+        attempts: how often a turn is asked in all.
+        first_delay_s: the first wait is up to this long; it doubles each time. A server's own wish comes first.
+        longest_delay_s: no wait is longer.
+    """
+
+    attempts: int = 4
+    first_delay_s: float = 1.0
+    longest_delay_s: float = 60.0
+
+    def retrying(self) -> AsyncRetrying:
+        """A tenacity loop with this patience, for `EngineUnavailable` only."""
+        backoff = wait_random_exponential(multiplier=self.first_delay_s, max=self.longest_delay_s)
+
+        def wait(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked_for = getattr(error, "retry_after_s", None)
+            return backoff(state) if asked_for is None else min(asked_for, self.longest_delay_s)
+
+        return AsyncRetrying(
+            retry=retry_if_exception_type(EngineUnavailable),
+            stop=stop_after_attempt(self.attempts),
+            wait=wait,
+            reraise=True,
+        )
+
+
+async def play_overlapping(
+    jobs: Iterable[Job],
+    converse: Callable[[], Conversation],
+    finished: Finished,
+    *,
+    concurrency: int,
+    patience: Patience,
+) -> None:
+    """Play jobs, at most ``concurrency`` at a time; see `Engine.play_all`."""
+    window = asyncio.Semaphore(concurrency)
+    faults: list[tuple[Job, Exception]] = []
+    loop = asyncio.get_running_loop()
+
+    with ThreadPoolExecutor(min(concurrency, 2 * (os.cpu_count() or 1)), "ergo-pixels") as pixels:
+
+        async def run(function: Callable[..., T], *arguments: Any) -> T:
+            return await loop.run_in_executor(pixels, function, *arguments)
+
+        async def one(job: Job) -> None:
+            started = time.perf_counter()
+            try:
+                conversation = converse()
+                retrying = patience.retrying()
+                episode = await run(job.open)
+                outcome = await play_async(episode, lambda turn: retrying(_timed, conversation, turn), run)
+                finished(job, replace(outcome, seconds=time.perf_counter() - started))
+            except Exception as error:  # noqa: BLE001 - told apart and raised below, when the others have ended
+                faults.append((job, error))
+            finally:
+                window.release()
+
+        tasks = []
+        for job in jobs:
+            await window.acquire()
+            if faults:
+                break
+            tasks.append(asyncio.create_task(one(job)))
+        await asyncio.gather(*tasks)
+    if faults:
+        job, error = faults[0]
+        keys = tuple(failed.key for failed, _ in faults)
+        raise EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", keys) from error
+
+
+async def _timed(conversation: Conversation, turn: Turn) -> Reply:
+    started = time.perf_counter()
+    reply = await conversation.ask(turn)
+    return replace(reply, seconds=time.perf_counter() - started)
+
+
+class LoopThread:
+    """An event loop of our own on a thread of its own; hosts may already run one on theirs."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True, name="ergo-loop")
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end on the loop, from any other thread."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def close(self) -> None:
+        """Stop the loop and its thread."""
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()

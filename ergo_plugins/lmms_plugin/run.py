@@ -1,0 +1,104 @@
+"""One run over many samples: what is left to play, what came of it, and where it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from loguru import logger
+from tqdm import tqdm
+
+from ..core.answers import bare_answer
+from ..core.questions import Question
+from ..core.turns import Episode, Outcome
+from ..engines import Engine, Job
+from ..methods.ergo import METHOD, zoom_episode
+from .arguments import ModelArguments
+from .journal import Entry, Journal, JournalMismatch
+from .previews import Previews
+from .samples import Sample, UnreadableImage
+
+
+def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArguments) -> dict[str, Entry]:
+    """Finished entries by key: taken from the journal where it has them, played where it has not.
+
+    Raises:
+        EngineFault: the engine failed for good; what was finished is in the journal.
+        JournalMismatch: the journal is another run's.
+        UnusableTask: the task is not one image and one question a sample.
+    """
+    journal = None
+    if arguments.journal is not None:
+        settings = {**engine.identity, **asdict(arguments.zoom)}
+        journal = Journal(arguments.journal, settings, sorted({sample.task for sample in samples}))
+    run = _Run(engine, samples, arguments, journal)
+    try:
+        engine.play_all(run.jobs(), run.finished)
+    finally:
+        run.progress.close()
+        if journal:
+            journal.close()
+    return {sample.key: run.entries[sample.key] for sample in samples}
+
+
+class _Run:
+    """The samples of one run. Jobs are opened in worker threads; everything else happens on the engine's thread."""
+
+    def __init__(
+        self, engine: Engine, samples: Sequence[Sample], arguments: ModelArguments, journal: Journal | None
+    ) -> None:
+        self._engine, self._zoom, self._journal = engine, arguments.zoom, journal
+        self._samples = {sample.key: sample for sample in samples}
+        self._questions: dict[str, Question] = {}
+        self._previews = Previews.beside(arguments.journal, arguments.previews)
+        self.entries = dict(journal.entries) if journal else {}
+        for sample in samples:
+            known = self.entries.get(sample.key)
+            if known and known.question != sample.context:
+                raise JournalMismatch(
+                    f"the journal's {sample.key} asked {known.question!r}, this run asks {sample.context!r}: "
+                    "the data has changed; give another journal="
+                )
+        done = sum(key in self.entries for key in self._samples)
+        self.progress = tqdm(total=len(self._samples), desc="zoom", initial=done, unit="sample")
+
+    def jobs(self) -> Iterator[Job]:
+        """The samples that have no entry yet."""
+        for sample in self._samples.values():
+            if sample.key not in self.entries:
+                yield Job(sample.key, lambda sample=sample: self._open(sample))  # type: ignore[misc]
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """Keep what came of a job."""
+        sample = self._samples[job.key]
+        question = self._questions.pop(job.key, None)
+        entry = Entry(
+            task=sample.task,
+            split=sample.split,
+            doc_id=sample.doc_id,
+            repeat=sample.repeat,
+            question=sample.context,
+            returned=bare_answer(outcome.answer, question.options if question else sample.context_options()),
+            outcome=outcome,
+            previews=self._previews.of(job.key),
+        )
+        self.entries[job.key] = entry
+        if self._journal:
+            self._journal.append(entry)
+        for problem in outcome.problems:
+            logger.warning(f"{job.key}: {problem}")
+        self.progress.update()
+
+    def _open(self, sample: Sample) -> Episode:
+        try:
+            image, question = sample.open()
+        except UnreadableImage as damage:
+            return _unreadable(str(damage))
+        self._questions[sample.key] = question
+        return self._previews.watched(sample.key, zoom_episode(image, question, self._zoom, self._engine.grid))
+
+
+def _unreadable(damage: str) -> Episode:
+    """An episode that ends before its first turn."""
+    return Outcome(method=METHOD, problems=(f"image: {damage}",))
+    yield  # a generator, like every episode

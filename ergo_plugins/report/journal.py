@@ -1,0 +1,95 @@
+"""Journals of evaluation runs as rows: JSON lines, a header and then one finished sample a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ..core.geometry import Box
+from ..core.turns import Outcome
+from .rows import Row, Run, UnreadableInput
+
+FORMAT = "ergo-plugins/1"
+
+
+def read_journal(path: str | Path) -> Run:
+    """The run that a journal holds.
+
+    A last line without its line feed is what a killed run leaves: it is left out and noted.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnreadableInput: it is no journal, or a whole line is damaged.
+    """
+    path = Path(path)
+    lines = path.read_bytes().split(b"\n")
+    torn = lines.pop()
+    if not lines:
+        raise UnreadableInput(f"{path} has no whole line; a journal begins with a line of settings")
+    header = _header(path, lines[0])
+    rows = [_row(path, number, line) for number, line in enumerate(lines[1:], start=2)]
+    notes = []
+    if torn.strip():
+        notes.append("The last line of the journal is incomplete: the run was stopped while it wrote that sample.")
+    tasks = header.get("tasks") or sorted({row.task for row in rows})
+    return Run(name=path.name, rows=rows, settings=header.get("settings") or {}, tasks=tasks, notes=notes)
+
+
+def _header(path: Path, line: bytes) -> dict[str, Any]:
+    plain = _object(path, 1, line)
+    if plain.get("journal") != FORMAT:
+        raise UnreadableInput(
+            f'{path} does not begin with {{"journal": "{FORMAT}", …}}, so it is no journal that this version reads'
+        )
+    return plain
+
+
+def _row(path: Path, number: int, line: bytes) -> Row:
+    plain = _object(path, number, line)
+    try:
+        outcome = Outcome.from_json(plain["outcome"])
+        box = (plain.get("extra") or {}).get("target_box_source")
+        target_box = Box(*map(float, box)) if box else None
+        return Row(
+            task=plain["task"],
+            split=plain["split"],
+            doc_id=plain["doc_id"],
+            repeat=plain.get("repeat", 0),
+            question=plain["question"],
+            returned=plain["returned"],
+            outcome=outcome,
+            previews={name: _beside(path, file) for name, file in (plain.get("previews") or {}).items()},
+            target_box_source=target_box,
+            target_coverage=_coverage(target_box, outcome),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as damage:
+        raise UnreadableInput(
+            f"{path}, line {number}, is not a sample of a journal ({type(damage).__name__}: {damage})"
+        ) from damage
+
+
+def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        plain = json.loads(line)
+    except ValueError as damage:
+        raise UnreadableInput(
+            f"{path}, line {number}, is not JSON ({damage}); only the last line of a journal may be torn"
+        ) from damage
+    if not isinstance(plain, dict):
+        raise UnreadableInput(f"{path}, line {number}, is not a JSON object")
+    return plain
+
+
+def _coverage(target: Box | None, outcome: Outcome) -> float | None:
+    if target is None:
+        return None
+    return target.coverage_by(outcome.box_source) if outcome.box_source else 0.0
+
+
+def _beside(journal: Path, file: str) -> Path:
+    """A preview's file. It lies beside the journal or below, so that a journal from elsewhere shows nothing else."""
+    relative = PurePosixPath(file)
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ValueError(f"the preview {file!r} is not in the journal's folder")
+    return journal.parent / relative

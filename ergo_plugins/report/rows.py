@@ -1,0 +1,76 @@
+"""What a report is about, independent of where it was read from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.geometry import Box
+from ..core.turns import Outcome
+
+
+class UnreadableInput(ValueError):
+    """A file that a report is made of is not what it should be; the message names the place and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sample.
+
+    Attributes:
+        task, split, doc_id, repeat: which sample of which data; ``repeat`` counts repetitions from 0.
+        question: the text as the model was asked.
+        returned: what was handed to whoever scores.
+        outcome: what the model did.
+        previews: turn name to a picture of what that turn showed; turns without one are absent.
+        target: the wanted answer; None if unknown.
+        correct: the verdict; None if there is none.
+        metrics: numbers a scorer gave this sample.
+        target_box_source: where the evidence is, in pixels of the original; None if unknown.
+        target_coverage: share of the evidence that the crop covers, 0 without a crop; None if unknown.
+    """
+
+    task: str
+    split: str
+    doc_id: int | str
+    question: str
+    returned: str
+    outcome: Outcome
+    repeat: int = 0
+    previews: Mapping[str, Path] = field(default_factory=dict)
+    target: str | None = None
+    correct: bool | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    target_box_source: Box | None = None
+    target_coverage: float | None = None
+
+    @property
+    def key(self) -> str:
+        """``task/doc_id``, with ``#n`` for the n-th repetition."""
+        return f"{self.task}/{self.doc_id}" + (f"#{self.repeat}" if self.repeat else "")
+
+    @property
+    def went_wrong(self) -> bool:
+        """Whether it has a problem or a wrong answer."""
+        return bool(self.outcome.problems) or self.correct is False
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The samples of one run.
+
+    Attributes:
+        name: what it is called, usually a file name.
+        rows: in the order in which they ended.
+        settings: what the run was made with, plain enough for JSON.
+        tasks: names of its tasks, also of those without a sample.
+        notes: sentences a reader of the report has to know about the input.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Sequence[str] = ()
+    notes: Sequence[str] = ()
