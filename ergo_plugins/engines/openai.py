@@ -138,7 +138,7 @@ class OpenAIEngine(Engine):
         usage = response.usage
         details = getattr(usage, "prompt_tokens_details", None)
         return Reply(
-            text=_with_stop(message.content or "", choices[0], turn.stop),
+            text=_with_stop(_unicode(message.content or ""), choices[0], turn.stop),
             finish="length" if choices[0].finish_reason == "length" else "stop",
             prompt_tokens=getattr(usage, "prompt_tokens", None),
             cached_tokens=getattr(details, "cached_tokens", None),
@@ -177,15 +177,20 @@ def data_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def _unicode(text: str) -> str:
+    """The text with halves of surrogate pairs replaced: JSON can carry them, UTF-8 cannot, and it is sent again."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _with_stop(text: str, choice: Any, stop: tuple[str, ...]) -> str:
     """The reply with the stop string that ended it, which servers leave out.
 
-    vLLM and SGLang name it. From other servers, a tag left open by a reply that was not cut short is closed.
+    vLLM and SGLang name it. From other servers, one tag left open by a reply that was not cut short is closed.
     """
     named = getattr(choice, "stop_reason", getattr(choice, "matched_stop", None))
     for word in stop:
         opening = word.replace("</", "<")
-        left_open = choice.finish_reason == "stop" and text.count(opening) > text.count(word)
+        left_open = choice.finish_reason == "stop" and text.count(opening) == text.count(word) + 1
         if (named == word and not text.endswith(word)) or (named is None and left_open):
             return text + word
     return text

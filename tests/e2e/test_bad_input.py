@@ -1,0 +1,165 @@
+"""Damaged images and unreadable replies through stock lmms-eval: every sample is scored, none crashes the task."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import POLICY, TINY, Run, lmms_eval
+from datasets import Dataset, Features, Sequence, Value
+from datasets import Image as ImageFeature
+from PIL import Image
+from scripted_server import serving
+
+QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered\n(C) horizontal\n(D) vertical"
+FEATURES = Features(
+    {
+        "image": ImageFeature(),
+        "text": Value("string"),
+        "label": Value("string"),
+        "category": Value("string"),
+        "question_id": Value("string"),
+        "target_box": Sequence(Value("int32"), length=4),
+        "detail_px": Value("int32"),
+    }
+)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def photo(width: int = 600, height: int = 400) -> Image.Image:
+    return Image.effect_noise((width, height), 60).convert("RGB")
+
+
+def rotated_by_exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(photo(), "JPEG", exif=exif)
+
+
+IMAGES: dict[str, tuple[Callable[[], bytes | None], bool]] = {
+    "truncated jpeg": (lambda: encoded(photo(), "JPEG")[:5000], False),
+    "empty file": (lambda: b"", False),
+    "no image at all": (lambda: None, False),
+    "text instead of an image": (lambda: b"not an image", False),
+    "cmyk": (lambda: encoded(photo().convert("CMYK"), "JPEG"), True),
+    "palette": (lambda: encoded(photo().convert("P"), "PNG"), True),
+    "rgba": (lambda: encoded(photo().convert("RGBA"), "PNG"), True),
+    "16 bit": (lambda: encoded(Image.new("I;16", (600, 400), 40000), "PNG"), True),
+    "exif-rotated": (rotated_by_exif, True),
+    "1x1": (lambda: encoded(photo(1, 1), "PNG"), True),
+    "20000x10": (lambda: encoded(photo(20000, 10), "PNG"), True),
+}
+"""Name to (file content, whether it can be read)."""
+
+
+def write_task(folder: Path, images: list[bytes | None]) -> Path:
+    """The task ``ergo_panels`` on given image files."""
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "image": None if content is None else {"path": f"{i}", "bytes": content},
+            "text": QUESTION,
+            "label": "B",
+            "category": "checkered",
+            "question_id": str(i),
+            "target_box": [0, 0, 10, 10],
+            "detail_px": 10,
+        }
+        for i, content in enumerate(images)
+    ]
+    Dataset.from_list(rows, features=FEATURES).to_parquet(folder / "test.parquet")
+    for name in ("ergo_panels.yaml", "utils.py"):
+        shutil.copy(TINY / "tasks" / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bad_images(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("bad_images")
+    task = write_task(folder / "task", [make() for make, _ in IMAGES.values()])
+    run = lmms_eval("ergo_hf", task, folder / "run", model=POLICY)
+    assert run.exit_code == 0, run.log
+    return run
+
+
+@pytest.mark.parametrize("number", range(len(IMAGES)), ids=list(IMAGES))
+def test_image(bad_images: Run, number: int) -> None:
+    outcome = bad_images.by_doc[number]["outcome"]
+    _, is_readable = list(IMAGES.values())[number]
+    if is_readable:
+        assert [turn["name"] for turn in outcome["turns"]] == ["look", "answer"]
+        assert all(turn["visual_tokens"] <= 16 for turn in outcome["turns"])
+    else:
+        assert outcome["problems"][0].startswith("image: ")
+        assert bad_images.by_doc[number]["returned"] == "Z"
+
+
+def test_every_image_is_in_the_denominator(bad_images: Run) -> None:
+    scored = bad_images.results["n-samples"]["ergo_panels"]["effective"]
+    assert scored == len(IMAGES) == len(bad_images.by_doc)
+    assert bad_images.results["throughput"]["avg_ergo_failures_image"] == 4
+
+
+REPLIES = {
+    "no box": "I see nothing.",
+    "floats": "<think>t</think><zoom>[1.5, 2.5, 60.25, 70.75]</zoom>",
+    "negatives": "<think>t</think><zoom>[-20, -10, 60, 70]</zoom>",
+    "inverted": "<think>t</think><zoom>[60, 70, 5, 5]</zoom>",
+    "outside": "<think>t</think><zoom>[5000, 5000, 6000, 6000]</zoom>",
+    "zero area": "<think>t</think><zoom>[30, 30, 30, 30]</zoom>",
+    "two boxes": "<think>t</think><zoom>[1, 1, 20, 20]</zoom><zoom>[30, 30, 60, 60]</zoom>",
+    "nan": "<think>t</think><zoom>[nan, 1, 2, 3]</zoom>",
+    "10^400": f"<think>t</think><zoom>[{10**400}, 1, 2, 3]</zoom>",
+    "nested tags": "<zoom><zoom>[1, 1, 20, 20]</zoom></zoom>",
+    "one megabyte": "<zoom>[" * 150_000,
+    "half a surrogate": "\ud800 <zoom>[1, 1, 20, 20]</zoom>",
+    "nothing": "",
+}
+"""Replies that a policy in training really gives, and worse."""
+
+
+@pytest.fixture(scope="module")
+def bad_replies(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Each reply as both turns of one sample."""
+    folder = tmp_path_factory.mktemp("bad_replies")
+    task = write_task(folder / "task", [encoded(photo(601 + i, 400), "PNG") for i in range(len(REPLIES))])
+    replies = list(REPLIES.values())
+    asked = 0
+
+    def script(_body: dict[str, Any], number: int) -> tuple[int, str]:
+        return 200, replies[number // 2]
+
+    with serving(script) as server:
+        run = lmms_eval("ergo_openai", task, folder / "run", model="m", base_url=server.base_url, concurrency=1)
+        asked = len(server.requests)
+    assert run.exit_code == 0, run.log
+    assert asked == 2 * len(REPLIES), "two turns each, whatever the first one said"
+    return run
+
+
+@pytest.mark.parametrize("number", range(len(REPLIES)), ids=list(REPLIES))
+def test_reply(bad_replies: Run, number: int) -> None:
+    entry = bad_replies.by_doc[number]
+    outcome = entry["outcome"]
+    name = list(REPLIES)[number]
+    assert outcome["turns"][0]["reply"] == REPLIES[name].replace("\ud800", "\ufffd")
+    assert all(turn["visual_tokens"] <= 16 for turn in outcome["turns"])
+    assert entry["returned"] == "Z"
+    assert any(problem.startswith("answer: ") for problem in outcome["problems"])
+    has_no_box = name in ("no box", "outside", "nan", "10^400", "one megabyte", "nothing")
+    assert (outcome["box_source"] is None) == has_no_box
+    assert any(problem.startswith("look: ") for problem in outcome["problems"]) == has_no_box
+
+
+def test_every_reply_is_in_the_denominator(bad_replies: Run) -> None:
+    assert bad_replies.results["n-samples"]["ergo_panels"]["effective"] == len(REPLIES)
+    assert bad_replies.results["results"]["ergo_panels"]["panels_accuracy,none"] == 0
