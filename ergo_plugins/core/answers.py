@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal, get_args
 
 from .questions import Option
@@ -15,14 +16,15 @@ NO_CHOICE = "Z"
 """Returned for a multiple-choice reply without a recognisable choice. Scorers take it as a wrong letter; an empty
 or free text would make some of them call a paid judge."""
 
-_LEADING = re.compile(r"\(?([A-Za-z])(?:\)|[.:,]|\s*$)")
+_LEADING = re.compile(r"\(?([A-Za-z])(?:[).:]|\s*$)")
 _ANNOUNCED = re.compile(
-    r"(?i)(?:answer|option|choice)(?:\s+is|\s*:)?\s*:?\s*[*(\[]*\s*([A-Za-z])(?![A-Za-z'’])|\\boxed\{\(?([A-Za-z])\)?\}"
+    r"\b(?i:answer|option|choice)\b(?:[\s:]+(?i:is)\b)?[\s:*(\[]*([A-Z]|[a-z](?!\s+\w))(?![A-Za-z'’])"
+    r"|\\boxed\{\(?([A-Za-z])\)?\}"
 )
-_STANDALONE = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])(?!\s+[a-z])")
+_STANDALONE = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
 _YES_NO = re.compile(r"(?i)(yes|no)\b\s*[,.;:!]")
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
-_PLAIN_NUMBER = re.compile(r"[-+]?\$?\s*((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\s*(%?)")
+_PLAIN_NUMBER = re.compile(r"[-+]?(?:\$\s*)?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\s*(%?)")
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -37,7 +39,7 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
         options: what there is to choose from.
     """
     letters = {option.letter for option in options}
-    text = answer.strip().strip("*\"'` ")
+    text = _unquoted(answer)
     leading = _LEADING.match(text)
     if leading and leading[1].upper() in letters and (leading[1].isupper() or len(text) <= 3):
         return str(leading[1]).upper()
@@ -49,7 +51,7 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
     same = [option.letter for option in options if said and _normalised(option.text) == said]
     if len(same) == 1:
         return same[0]
-    standing = {letter for letter in _STANDALONE.findall(text) if letter in letters}
+    standing: set[str] = {letter for letter in _STANDALONE.findall(text) if letter in letters}
     if len(standing) == 1:
         return standing.pop()
     words = f" {said} "
@@ -65,7 +67,7 @@ def bare_answer(answer: str, options: Sequence[Option]) -> str:
     """
     if options:
         return extract_letter(answer, options) or NO_CHOICE
-    text = answer.strip()
+    text = _unquoted(answer)
     yes_no = _YES_NO.match(text)
     if yes_no:
         return yes_no[1]
@@ -113,11 +115,16 @@ def matches(
 
 def number(text: str) -> float | None:
     """The value of a text that holds exactly one number, percent as hundredths; None otherwise."""
-    found = list(_PLAIN_NUMBER.finditer(text))
+    found = list(islice(_PLAIN_NUMBER.finditer(text), 2))
     if len(found) != 1:
         return None
     value = float(found[0][1].replace(",", "")) * (-1 if found[0][0].startswith("-") else 1)
     return value / 100 if found[0][2] else value
+
+
+def _unquoted(text: str) -> str:
+    """The text without the quotation marks and emphasis around it."""
+    return text.strip().strip("*\"'` ")
 
 
 def _normalised(text: str) -> str:

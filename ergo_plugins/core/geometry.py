@@ -18,6 +18,9 @@ MAX_VIEW_ASPECT = 200
 RELATIVE_EXTENT = 1000
 """Extent of each side in relative coordinates (Qwen3-VL), whatever the view's size in pixels."""
 
+_NOISE_PX = 1e-6
+"""What floating-point mapping from one frame to another may add to a whole pixel."""
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -167,15 +170,20 @@ def fit(size: Size, *, max_tokens: int, min_tokens: int = 4, factor: int = 28) -
         columns = math.ceil(size.width * grow / factor)
         rows = math.ceil(size.height * grow / factor)
     short, long = sorted((columns, rows))
-    if not (min_tokens <= short * long <= max_tokens and long <= short * MAX_VIEW_ASPECT):
+    too_thin = max(_aspect(size.width, size.height), _aspect(columns, rows)) > MAX_VIEW_ASPECT
+    if too_thin or not min_tokens <= short * long <= max_tokens:
         short, long = _nearest(size, max_tokens=max_tokens, min_tokens=min_tokens, factor=factor)
     columns, rows = (long, short) if size.width >= size.height else (short, long)
     return Size(columns * factor, rows * factor)
 
 
+def _aspect(width: int, height: int) -> float:
+    return max(width, height) / min(width, height)
+
+
 def _nearest(size: Size, *, max_tokens: int, min_tokens: int, factor: int) -> tuple[int, int]:
-    """``(short, long)`` side in tokens, within the limits: of the nearest proportions, and of those the nearest area."""
-    aspect = max(size.width, size.height) / min(size.width, size.height)
+    """``(short, long)`` side in tokens within the limits: the nearest proportions, and among those the nearest area."""
+    aspect = _aspect(size.width, size.height)
     candidates: list[tuple[int, int]] = []
     for short in range(1, math.isqrt(max_tokens) + 1):
         shortest, longest = max(short, -(-min_tokens // short)), min(short * MAX_VIEW_ASPECT, max_tokens // short)
@@ -186,7 +194,7 @@ def _nearest(size: Size, *, max_tokens: int, min_tokens: int, factor: int) -> tu
     return min(
         candidates,
         key=lambda sides: (
-            abs(math.log(sides[1] / sides[0] / aspect)),
+            abs(math.log(_aspect(*sides) / aspect)),
             abs(sides[0] * sides[1] - size.area / factor**2),
         ),
     )
@@ -230,7 +238,7 @@ def to_source(box_frame: Box, frame: Size, source: Size, rules: CropRules) -> tu
         return None, ()
     repairs: list[str] = []
     clamped = box.clamped(source)
-    if clamped != box:
+    if any(abs(kept - said) > _NOISE_PX for kept, said in zip(clamped.as_tuple(), box.as_tuple(), strict=True)):
         repairs.append("clamped")
     x1, x2 = _rounded_out(clamped.x1, clamped.x2, source.width)
     y1, y2 = _rounded_out(clamped.y1, clamped.y2, source.height)
@@ -251,8 +259,7 @@ def to_source(box_frame: Box, frame: Size, source: Size, rules: CropRules) -> tu
 
 def _rounded_out(low: float, high: float, limit: int) -> tuple[int, int]:
     """``[low, high]`` rounded outwards to whole pixels; a span that is whole but for float noise stays as it is."""
-    noise = 1e-6
-    return max(0, math.floor(low + noise)), min(limit, math.ceil(high - noise))
+    return max(0, math.floor(low + _NOISE_PX)), min(limit, math.ceil(high - _NOISE_PX))
 
 
 def _grown(low: int, high: int, wanted: int, limit: int) -> tuple[int, int, bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPTION_LINE = re.compile(r"[ \t]*(?:\(([A-Z])\)|([A-Z])[.:)])[ \t]*(\S.*?)?[ \t]*$")
+_OPTION_LINE = re.compile(r"(?:\(([A-Z])\)|([A-Z])[.:)])(.*)")
 _INLINE_OPTION = re.compile(r"(?:(?<=\s)|^)(?:\(([A-Z])\)|([A-Z])[:)])\s*")  # not "A.": initials look like it
 
 _FORMAT_REQUEST = re.compile(
@@ -21,8 +21,9 @@ _FORMAT_REQUEST = re.compile(
         (?:answer|respond|reply|return|output)\b
         (?=[^.?!\n]*\b(?:letters?|options?|choices?|words?|phrases?|numbers?|directly|only|yes|no|without)\b)
         [^?\n]*?                                # … that says how to answer
-      | select[ ](?:from|one[ ]of|the[ ](?:best|correct|right))\b[^?\n]*?
-      | choose[ ](?:from|one[ ]of|the[ ](?:best|correct|right))\b[^?\n]*?
+      | (?:select|choose)[ ](?:from|one[ ]of|the[ ](?:best|correct|right))\b
+        (?=[^.?!\n]*\b(?:answers?|letters?|options?|choices?|following|below)\b)
+        [^?\n]*?
       | the[ ](?:choices|options)[ ]are[ ](?:listed[ ])?(?:below|as[ ]follows)
       | the[ ](?:best|correct)?[ ]?answer[ ]is
       | (?:options|choices|answer)[ ]*(?=:)
@@ -82,25 +83,19 @@ def split_question(text: str) -> Question:
 def _options_on_lines(text: str) -> tuple[str, tuple[Option, ...]]:
     """``(text before the options, options)``; the text unchanged if there are none."""
     lines = text.split("\n")
-    for start, line in enumerate(lines):
-        if _letter_of(line) != "A":
-            continue
-        options: list[Option] = []
-        for candidate in lines[start:]:
-            found = _OPTION_LINE.match(candidate)
-            expected = chr(ord("A") + len(options))
-            if found and (found[1] or found[2]) == expected and len(options) < 26:
-                options.append(Option(expected, found[3] or ""))
-            elif candidate.strip():
+    start, options = 0, list[Option]()
+    for i, line in enumerate(lines):
+        found = _OPTION_LINE.fullmatch(line.strip())
+        letter = (found[1] or found[2]) if found else ""
+        if letter == "A" and len(options) < 2:
+            start, options = i, []
+        if found and letter == chr(ord("A") + len(options)):
+            options.append(Option(letter, found[3].strip()))
+        elif line.strip():
+            if len(options) >= 2:
                 break
-        if len(options) >= 2:
-            return "\n".join(lines[:start]), tuple(options)
-    return text, ()
-
-
-def _letter_of(line: str) -> str | None:
-    found = _OPTION_LINE.match(line)
-    return (found[1] or found[2]) if found else None
+            options = []
+    return ("\n".join(lines[:start]), tuple(options)) if len(options) >= 2 else (text, ())
 
 
 def _options_in_a_row(text: str) -> tuple[str, tuple[Option, ...]]:

@@ -6,16 +6,18 @@ not be read is named in the result, in words that go into the record.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 
 from .geometry import Box
 
 _BRACKETED = re.compile(r"\[([^\[\]]*)\]")
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")  # not the 1 of x1
 
-_FOUR_WHOLE_NUMBERS = re.compile(r"\s*\[\s*\d+(?:\s*,\s*\d+){3}\s*\]\s*")
+_FOUR_WHOLE_NUMBERS = re.compile(r"\s*\[\s*[0-9]+(?:\s*,\s*[0-9]+){3}\s*\]\s*")
+
+FARTHEST = 1_000_000
+"""Largest coordinate that is read as one; no image is that large, and infinities would not be JSON."""
 
 LONGEST_SHOWN = 80
 """Characters of model text quoted in a problem."""
@@ -67,8 +69,8 @@ def parse_look(reply: str) -> Look:
         if len(numbers) != 4:
             return Look(None, problem=f"4 numbers expected, got {len(numbers)} in {shown(group)}")
         corners = [float(number) for number in numbers]
-        if not all(math.isfinite(corner) for corner in corners):
-            return Look(None, problem=f"4 finite numbers expected in {shown(group)}")
+        if any(abs(corner) > FARTHEST for corner in corners):
+            return Look(None, problem=f"4 numbers up to {FARTHEST} expected in {shown(group)}")
         x1, y1, x2, y2 = corners
         if x1 > x2 or y1 > y2:
             repairs.append("corners swapped")
@@ -104,9 +106,9 @@ def is_well_formed_answer(reply: str) -> bool:
 
 
 def outside_thinking(reply: str) -> str:
-    """The reply without its thoughts; an unclosed thought runs to the end."""
+    """The reply without its thoughts; one that the prompt opened runs from the start, an unclosed one to the end."""
     before, *thoughts = reply.split("<think>")
-    return before + "".join(thought.partition("</think>")[2] for thought in thoughts)
+    return before.rpartition("</think>")[2] + "".join(thought.partition("</think>")[2] for thought in thoughts)
 
 
 def shown(text: str) -> str:
@@ -136,7 +138,7 @@ def _tagged(reply: str, tag: str) -> tuple[str | None, list[str], str | None]:
         if len(filled) > 1:
             repairs.append(f"last of {len(filled)} answers")
         return (filled[-1] if filled else ""), repairs, None
-    return "".join(contents), repairs, None
+    return " ".join(contents), repairs, None
 
 
 def _elements(reply: str, first: str, second: str) -> tuple[str, str] | None:

@@ -29,7 +29,7 @@ class HFEngine(Engine):
 
     Args:
         model: folder or hub id.
-        batch_size: conversations generated together.
+        concurrency: conversations generated together, as one batch.
         device: where the model runs; by default ``cuda`` if there is one.
         dtype: a torch dtype's name, or ``auto`` for the one the weights are stored in.
         temperature: 0 decodes greedily.
@@ -42,7 +42,7 @@ class HFEngine(Engine):
         self,
         model: str,
         *,
-        batch_size: int = 8,
+        concurrency: int = 8,
         device: str | None = None,
         dtype: str = "auto",
         temperature: float = 0.0,
@@ -54,7 +54,7 @@ class HFEngine(Engine):
         from transformers import AutoModelForImageTextToText
 
         self._torch = torch
-        self._name, self._batch_size, self._dtype = model, batch_size, dtype
+        self._name, self._concurrency, self._dtype = model, concurrency, dtype
         self._temperature, self._seed = temperature, seed
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
@@ -76,8 +76,8 @@ class HFEngine(Engine):
 
     def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
         """Play batch after batch; while one generates, the images of the next are decoded."""
-        batches = _batches(jobs, self._batch_size)
-        with ThreadPoolExecutor(self._batch_size, "ergo-pixels") as pixels:
+        batches = _batches(jobs, self._concurrency)
+        with ThreadPoolExecutor(self._concurrency, "ergo-pixels") as pixels:
             opening = _opened(next(batches, []), pixels)
             while opening:
                 following = next(batches, [])

@@ -33,6 +33,10 @@ class AnswerText(str):
         self.outcome = outcome
         return self
 
+    def strip(self, chars: str | None = None) -> AnswerText:
+        """As of `str`; lmms-eval strips what it hands to scorers, and a plain string would forget its outcome."""
+        return AnswerText(super().strip(chars), self.outcome)
+
 
 @dataclass
 class OutcomeTokens(TokenCounts):  # type: ignore[misc]
@@ -126,14 +130,14 @@ class ErgoVLLM(ErgoModel):
 
 
 class ErgoHF(ErgoModel):
-    """``--model ergo_hf``: `engines.hf.HFEngine`; takes lmms-eval's batch size and device."""
+    """``--model ergo_hf``: `engines.hf.HFEngine`; takes lmms-eval's batch size for its concurrency, and its device."""
 
     engine_name = "hf"
 
     def host_options(self, batch_size: int | str, device: str | None) -> dict[str, Any]:
         if not str(batch_size).isdigit():
             raise SystemExit(f"ergo_hf wants a whole number for --batch_size, got {batch_size!r}")
-        return {"batch_size": int(batch_size), "device": device}
+        return {"concurrency": int(batch_size), "device": device}
 
 
 class ErgoOpenAI(ErgoModel):

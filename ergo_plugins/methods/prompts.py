@@ -34,12 +34,15 @@ def read_prompts(path: str | Path) -> Prompts:
 
 def _from_yaml(path: Path) -> Prompts:
     known = [field.name for field in fields(Prompts)]
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no yaml: {error}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds no mapping with the keys {', '.join(known)}")  # noqa: TRY004
-    unknown = sorted(set(content) - set(known))
+    unknown = [str(key) for key in content if key not in known]
     if unknown:
-        raise ValueError(f"{path} has unknown keys {', '.join(map(str, unknown))}; known are {', '.join(known)}")
+        raise ValueError(f"{path} has unknown keys {', '.join(unknown)}; known are {', '.join(known)}")
     not_text = [key for key, value in content.items() if not isinstance(value, str)]
     if not_text:
         raise ValueError(f"{path}: {', '.join(not_text)} must be text")
@@ -47,17 +50,26 @@ def _from_yaml(path: Path) -> Prompts:
 
 
 def _from_constants(path: Path) -> Prompts:
-    constants: dict[str, str] = {}
-    for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(node.value, ast.Constant):
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and isinstance(node.value.value, str):
-                constants[target.id] = node.value.value
-    missing = [name for name in REFERENCE_NAMES.values() if name not in constants]
+    try:
+        module = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except SyntaxError as error:
+        raise ValueError(f"{path} is no Python: {error}") from error
+    constants: dict[str, str | None] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants.update((target.id, _text(node)) for target in targets if isinstance(target, ast.Name))
+    prompts = {key: constants.get(name) for key, name in REFERENCE_NAMES.items()}
+    missing = [REFERENCE_NAMES[key] for key, text in prompts.items() if text is None]
     if missing:
         raise ValueError(f"{path} has no text constant {', '.join(missing)}")
     return Prompts(
-        **{key: constants[name].replace("{Question}", "{question}") for key, name in REFERENCE_NAMES.items()}
+        **{key: text.replace("{Question}", "{question}") for key, text in prompts.items() if text is not None}
     )
+
+
+def _text(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> str | None:
+    """The text that an assignment gives as it stands; None for what Python would have to compute."""
+    if isinstance(node, ast.AugAssign) or not isinstance(node.value, ast.Constant):
+        return None
+    return node.value.value if isinstance(node.value.value, str) else None

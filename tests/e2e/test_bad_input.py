@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import POLICY, TINY, Run, lmms_eval
 from datasets import Dataset, Features, Sequence, Value
 from datasets import Image as ImageFeature
 from PIL import Image
+from runs import POLICY, TINY, Run, lmms_eval
 from scripted_server import serving
 
 QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered\n(C) horizontal\n(D) vertical"
@@ -46,10 +46,11 @@ def rotated_by_exif() -> bytes:
 
 
 IMAGES: dict[str, tuple[Callable[[], bytes | None], bool]] = {
-    "truncated jpeg": (lambda: encoded(photo(), "JPEG")[:5000], False),
     "empty file": (lambda: b"", False),
     "no image at all": (lambda: None, False),
     "text instead of an image": (lambda: b"not an image", False),
+    "truncated jpeg": (lambda: encoded(photo(), "JPEG")[:5000], True),  # lmms-eval tells Pillow to make up the rest
+    "truncated header": (lambda: encoded(photo(), "JPEG")[:100], False),
     "cmyk": (lambda: encoded(photo().convert("CMYK"), "JPEG"), True),
     "palette": (lambda: encoded(photo().convert("P"), "PNG"), True),
     "rgba": (lambda: encoded(photo().convert("RGBA"), "PNG"), True),

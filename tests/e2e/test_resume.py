@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OFFLINE, POLICY, ROOT, Run, journal_entries, lmms_eval, lmms_eval_command, make_panels
+from runs import OFFLINE, POLICY, ROOT, Run, journal_entries, lmms_eval, lmms_eval_command, make_panels
 
 SAMPLES = 40
 

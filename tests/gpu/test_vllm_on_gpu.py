@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-from conftest import POLICY, lmms_eval, make_panels
+from runs import POLICY, lmms_eval, make_panels
 
 pytestmark = pytest.mark.gpu
 

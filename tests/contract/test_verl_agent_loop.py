@@ -1,0 +1,188 @@
+"""The agent loop on verl's own base class, token builder and processor: what verl is handed is exact."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
+
+from ergo_plugins.core.turns import Outcome
+from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
+from ergo_plugins.verl_plugin.rows import RowError
+
+LOOK = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>"
+ANSWER = "<think>checkered</think><answer>B</answer>"
+END = "<|im_end|>"
+
+
+def bench(*replies: str, overrides: tuple[str, ...] = (), **policy: Any) -> Bench:
+    made = Bench(tiny(*overrides), ErgoZoomLoop, ScriptedPolicy(lambda turn: [], **policy))
+    tokens = [made.tokenizer.encode(reply, add_special_tokens=False) for reply in replies]
+    made.policy.replies = lambda turn: tokens[turn]
+    return made
+
+
+def recorded(output: Any) -> Outcome:
+    return Outcome.from_json(output.extra_fields["ergo"])
+
+
+def images_in(made: Bench, ids: list[int]) -> int:
+    return ids.count(made.processor.image_token_id)
+
+
+def test_a_trajectory(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    (output,) = made.run(panel_row(tmp_path))
+    outcome = recorded(output)
+    assert outcome.problems == ()
+    assert outcome.answer == "B"
+    assert outcome.box_source is not None
+    assert outcome.box_source.as_tuple() == (0, 0, 112, 112)
+    assert [turn.visual_tokens for turn in outcome.turns] == [16, 16]
+    assert [image.size for image in output.multi_modal_data["images"]] == [(112, 112), (112, 112)]
+    assert output.num_turns == 4
+    assert output.extra_fields["min_global_steps"] == output.extra_fields["max_global_steps"] == 3
+    assert images_in(made, output.prompt_ids) == images_in(made, output.response_ids) == 16
+
+
+def test_masks_and_log_probabilities_are_exact(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    (output,) = made.run(panel_row(tmp_path))
+    first, second = (made.tokenizer.encode(text + END, add_special_tokens=False) for text in (LOOK, ANSWER))
+    first = first[:-1]  # everything behind the stop string is cut
+    generated = [token for token, mask in zip(output.response_ids, output.response_mask, strict=True) if mask]
+    assert generated == first + second
+    probabilities = [p for p, mask in zip(output.response_logprobs, output.response_mask, strict=True) if mask]
+    assert probabilities == pytest.approx(
+        [-0.01 * (i + 1) for i in range(len(first))] + [-0.01 * (i + 1) - 1 for i in range(len(second))]
+    )
+    others = [p for p, mask in zip(output.response_logprobs, output.response_mask, strict=True) if not mask]
+    assert set(others) == {0.0}
+    assert output.response_mask[: len(first)] == [1] * len(first)
+    assert output.response_mask[-len(second) :] == [1] * len(second)
+
+
+def test_the_conversation_reads_as_the_chat_template_writes_it(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    (output,) = made.run(panel_row(tmp_path))
+    question = "Which pattern fills the red tile?"
+    options = "\nA. plain\nB. checkered\nC. horizontal\nD. vertical"
+    image = {"type": "image"}
+    messages = [
+        {"role": "user", "content": [image, {"type": "text", "text": question}]},
+        {"role": "assistant", "content": LOOK},
+        {"role": "user", "content": [image, {"type": "text", "text": question + options}]},
+        {"role": "assistant", "content": ANSWER},
+    ]
+    text = made.processor.apply_chat_template(messages, tokenize=False)
+    expected = made.processor(text=[text], images=output.multi_modal_data["images"])["input_ids"][0]
+    assert output.prompt_ids + output.response_ids == list(expected)[:-1]  # the template ends with a newline
+
+
+def test_each_turn_has_its_own_cap_and_the_first_its_stop_string(tmp_path: Path) -> None:
+    made = bench(LOOK, ANSWER, overrides=("ergo.zoom.zoom_new_tokens=20", "ergo.zoom.answer_new_tokens=13"))
+    made.run(panel_row(tmp_path))
+    look, answer = (asked["sampling_params"] for asked in made.policy.asked)
+    assert (look["max_tokens"], answer["max_tokens"]) == (20, 13)
+    assert look["stop"] == ["</zoom>"]
+    assert look["include_stop_str_in_output"] is True
+    assert "stop" not in answer
+    assert made.policy.asked[0]["request_id"] == made.policy.asked[1]["request_id"]
+    assert len(made.policy.asked[1]["image_data"]) == 2
+
+
+def test_engines_that_know_no_stop_strings_are_cut_here(tmp_path: Path) -> None:
+    made = bench(LOOK + " and on and on" + END, ANSWER + END, overrides=("actor_rollout_ref.rollout.name=sglang",))
+    (output,) = made.run(panel_row(tmp_path))
+    assert "stop" not in made.policy.asked[0]["sampling_params"]
+    assert recorded(output).turns[0].reply == LOOK
+
+
+def test_without_log_probabilities(tmp_path: Path) -> None:
+    (output,) = bench(LOOK + END, ANSWER + END, with_log_probs=False).run(panel_row(tmp_path))
+    assert output.response_logprobs is None
+    assert len(output.response_ids) == len(output.response_mask)
+
+
+@pytest.mark.parametrize("length", [10, 20, 21, 40, 60, 70, 75, 80])
+def test_an_over_long_trajectory_ends_inside_the_response_length(tmp_path: Path, length: int) -> None:
+    made = bench(LOOK + END, ANSWER + END, overrides=(f"data.max_response_length={length}",))
+    (output,) = made.run(panel_row(tmp_path))
+    assert 0 < len(output.response_ids) <= length
+    assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
+    problems = recorded(output).problems
+    assert any(problem.startswith("truncated") for problem in problems) == (length < 75), problems
+    shown = len(output.multi_modal_data["images"])
+    assert images_in(made, output.prompt_ids + output.response_ids) == 16 * shown
+
+
+def test_a_reply_cut_at_its_cap_is_recorded(tmp_path: Path) -> None:
+    (output,) = bench(LOOK, ANSWER, overrides=("ergo.zoom.zoom_new_tokens=5",)).run(panel_row(tmp_path))
+    assert "truncated: the look reply reached its token cap" in recorded(output).problems
+    assert recorded(output).turns[0].finish == "length"
+
+
+@pytest.mark.parametrize("placeholder", ["<|image_pad|>", "<|video_pad|>"])
+@pytest.mark.parametrize("where", ["", "<think>a"])
+def test_a_sampled_placeholder_is_cut_off(tmp_path: Path, placeholder: str, where: str) -> None:
+    made = bench(where + placeholder + LOOK, where + placeholder)
+    (output,) = made.run(panel_row(tmp_path))
+    outcome = recorded(output)
+    assert sum("a vision placeholder was sampled" in problem for problem in outcome.problems) == 2
+    ids = output.prompt_ids + output.response_ids
+    assert images_in(made, ids) == 32
+    assert made.processor.video_token_id not in ids
+    assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
+
+
+def test_no_box_shows_the_whole_image_in_the_second_turn(tmp_path: Path) -> None:
+    (output,) = bench("I do not know" + END, ANSWER + END).run(panel_row(tmp_path))
+    outcome = recorded(output)
+    assert outcome.box_source is None
+    assert outcome.problems == ("look: no <zoom>",)
+    assert outcome.answer == "B"
+
+
+def test_the_rollouts_of_a_prompt_share_one_decode_and_one_prompt(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    outputs = made.run(panel_row(tmp_path), count=8)
+    assert {output.extra_fields["ergo_decodes"] for output in outputs} == {1}
+    assert len({tuple(output.prompt_ids) for output in outputs}) == 1
+
+
+def test_little_travels_beyond_tokens(tmp_path: Path) -> None:
+    (output,) = bench(LOOK + END, ANSWER + END).run(panel_row(tmp_path))
+    assert len(pickle.dumps(output.extra_fields)) < 5_000
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"image_path": "/nowhere.png"}, FileNotFoundError, "panels 7.*nowhere"),
+        ({"question": " ", "answer_kind": "option"}, RowError, "panels 7.*empty"),
+        ({"target_box": [3, 3, 1, 1]}, RowError, "panels 7.*no area"),
+        ({"question": "Which?\nA. red\nC. blue"}, RowError, "panels 7.*not among"),
+        ({"answer_kind": "essay"}, RowError, "panels 7.*essay"),
+    ],
+)
+def test_bad_rows_are_named(tmp_path: Path, change: dict[str, Any], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        bench(LOOK, ANSWER).run(panel_row(tmp_path, **change))
+
+
+def test_an_image_past_the_limit_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"panels 7.*max_megapixels"):
+        bench(LOOK, ANSWER, overrides=("+ergo.images.max_megapixels=0.1",)).run(panel_row(tmp_path))
+
+
+def test_a_missing_block_says_how_to_add_it(tmp_path: Path) -> None:
+    made = bench(LOOK, ANSWER)
+    made.config = made.config.copy()
+    OmegaConf.set_struct(made.config, False)
+    del made.config["ergo"]
+    with pytest.raises(ValueError, match=r"no 'ergo:' block"):
+        made.run(panel_row(tmp_path))

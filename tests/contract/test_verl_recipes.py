@@ -1,0 +1,146 @@
+"""Every training recipe against verl's own configuration: hydra would accept a misspelt key in a yaml file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+from verl.trainer.ppo.utils import need_critic, need_reference_policy
+from verl.utils.config import omega_conf_to_dataclass, validate_config
+from verl_parts import ROOT, composed
+
+from ergo_plugins.judge import JudgeConfig
+from ergo_plugins.methods.reward import RewardConfig
+from ergo_plugins.verl_plugin.reward_manager import refuse
+from ergo_plugins.verl_plugin.settings import Settings
+
+RECIPES = sorted(
+    path
+    for path in ROOT.glob("recipes/**/*.yaml")
+    if "defaults:" in path.read_text() and "trainer:" in path.read_text()
+)
+OPEN = (
+    "actor_rollout_ref.model.override_config",
+    "actor_rollout_ref.actor.fsdp_config.mixed_precision",
+    "ray_kwargs.ray_init",
+)
+"""Mappings that verl passes on to others (transformers, torch, Ray) and whose keys it does not list."""
+
+WEIGHTS = {
+    "ablation_a_accuracy": RewardConfig(alpha=0, beta=0),
+    "ablation_b_region": RewardConfig(beta=0, accuracy=0),
+    "ablation_c_region_box": RewardConfig(beta=1, accuracy=0),
+    "ablation_d_weighted": RewardConfig(accuracy=0),
+    "ablation_e_full": RewardConfig(),
+    "train_ergo_7b": RewardConfig(),
+}
+
+recipes = pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+
+
+def filled(recipe: Path) -> DictConfig:
+    paths = ["data.train_files=a", "data.val_files=b"]
+    if recipe.parent.name == "tiny":
+        paths.append("actor_rollout_ref.model.path=recipes/tiny/policy")
+    return composed(recipe.stem, *paths, folder=recipe.parent)
+
+
+def test_there_are_recipes() -> None:
+    assert {path.stem for path in RECIPES} >= {*WEIGHTS, "train", "train_ergo_qwen3vl_8b", "train_ergo_7b_judge_pool"}
+
+
+@recipes
+def test_no_key_is_misspelt(recipe: Path) -> None:
+    base = composed("ppo_trainer", folder=recipe.parent)
+    OmegaConf.set_struct(base, True)
+    for path in OPEN:
+        node = OmegaConf.select(base, path)
+        if node is not None:
+            OmegaConf.set_struct(node, False)
+    own = OmegaConf.load(recipe)
+    for added in ("defaults", "ergo"):
+        own.pop(added, None)
+    OmegaConf.merge(base, own)
+
+
+@recipes
+def test_verl_accepts_it(recipe: Path) -> None:
+    config = filled(recipe)
+    validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    for part in ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "algorithm"):
+        omega_conf_to_dataclass(OmegaConf.select(config, part))
+
+
+@recipes
+def test_ours_accepts_it(recipe: Path) -> None:
+    config = filled(recipe)
+    settings = Settings.of(config)
+    refuse(config, settings)
+    zoom, rollout = settings.zoom, config.actor_rollout_ref.rollout
+    wrapping = 256 if recipe.parent.name != "tiny" else 64
+    needed = zoom.zoom_new_tokens + zoom.crop_tokens + zoom.answer_new_tokens + wrapping
+    assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
+    if rollout.max_model_len:
+        assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_each_row_of_the_ablation_is_a_configuration(name: str) -> None:
+    assert Settings.of(filled(ROOT / f"recipes/{name}.yaml")).reward == WEIGHTS[name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["+ergo.zooom.coarse_tokens=1"], "no key zooom"),
+        (["+ergo.reward.gama=0.5"], "ergo.reward has no key gama"),
+        (["ergo.reward.gamma=2"], "gamma is a share"),
+        (["ergo.zoom.coarse_tokens=many"], "ergo.zoom.coarse_tokens is of type int"),
+        (["ergo.judge.sees=everything"], "judge.sees is one of"),
+        (["ergo.judge.urls=[]"], "judge.urls"),
+        (["reward.reward_model.enable=True"], "custom_reward_function.path"),
+        (
+            ["reward.reward_model.enable=True", "reward.custom_reward_function.path=pkg://x"],
+            "enable_resource_pool=True",
+        ),
+        (["ergo.judge.source=reward_model", "ergo.judge.urls=[]"], "enable=True"),
+    ],
+)
+def test_misconfigurations_are_refused_with_the_fix(change: list[str], words: str) -> None:
+    config = composed("train_ergo_7b", "data.train_files=a", "data.val_files=b", *change, folder=ROOT / "recipes")
+    with pytest.raises(ValueError, match=words.replace(".", r"\.")):
+        refuse(config, Settings.of(config))
+
+
+def test_defaults_live_in_the_dataclasses() -> None:
+    config = OmegaConf.create({"ergo": {}})
+    assert Settings.of(config) == Settings()
+    assert Settings.of(config).judge == JudgeConfig()
+
+
+@pytest.mark.parametrize(
+    ("command", "environment", "sentence"),
+    [
+        ("recipes/train_ergo_7b.sh", {"CUDA_VISIBLE_DEVICES": ""}, "No CUDA GPU in sight"),
+        ("recipes/serve_judge.sh", {"PATH": "/usr/bin:/bin"}, "vllm is missing"),
+        ("recipes/merge.sh", {}, "Usage"),
+        ("recipes/merge.sh /nowhere", {}, "no checkpoint of verl in /nowhere"),
+        ("recipes/tiny/train.sh", {"POLICY": "/nowhere"}, "There is no policy in /nowhere"),
+    ],
+)
+def test_scripts_refuse_with_a_sentence(command: str, environment: dict[str, str], sentence: str) -> None:
+    refused = subprocess.run(
+        ["bash", *command.split()],
+        cwd=ROOT,
+        env={**os.environ, "PYTHON": sys.executable, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert sentence in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1

@@ -1,0 +1,201 @@
+"""The reward against its formulae, written out by hand for every combination of what a trajectory can be."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ergo_plugins.core.geometry import Box, Size, whole
+from ergo_plugins.core.questions import Option, split_question
+from ergo_plugins.core.turns import Outcome, TurnRecord
+from ergo_plugins.methods.reward import RewardConfig, Target, coverage, covers, score
+
+SOURCE = Size(1000, 500)
+VIEW = Size(112, 112)
+SMALL = Box(0, 0, 300, 500)  # 30 % of the area
+EXACTLY_GAMMA = Box(0, 0, 600, 500)
+LARGE = Box(0, 0, 800, 500)
+
+GOOD_LOOK = "<think>there</think><zoom>[1, 2, 30, 40]</zoom>"
+GOOD_ANSWER = "<think>seen</think><answer>{}</answer>"
+OPTIONS = (Option("A", "red"), Option("B", "blue"))
+TARGET = Target("B", "option", OPTIONS)
+
+
+def outcome(
+    box: Box | None = SMALL,
+    answer: str = "B",
+    look: str = GOOD_LOOK,
+    reply: str | None = None,
+    view: Size = VIEW,
+) -> Outcome:
+    return Outcome(
+        method="ergo",
+        source=SOURCE,
+        turns=(
+            TurnRecord("look", Size(224, 112), 32, look, "stop"),
+            TurnRecord("answer", view, 16, reply if reply is not None else GOOD_ANSWER.format(answer), "stop"),
+        ),
+        answer=answer,
+        box_source=box,
+    )
+
+
+WEIGHTS = (
+    RewardConfig(),
+    RewardConfig(alpha=0.5, beta=0.25),
+    RewardConfig(alpha=1, beta=2),
+    RewardConfig(alpha=0, beta=0),  # A: r_acc and format only
+    RewardConfig(beta=0, accuracy=0),  # B: r_region only
+    RewardConfig(beta=1, accuracy=0),  # C: + r_box
+    RewardConfig(beta=0.5, accuracy=0),  # D: + weighting
+    RewardConfig(tce=0.3, accuracy=0.7, format=0.1, gamma=0.2),
+)
+
+
+@pytest.mark.parametrize("config", WEIGHTS)
+@pytest.mark.parametrize("well_formed", [True, False])
+@pytest.mark.parametrize("box", [SMALL, EXACTLY_GAMMA, LARGE, None])
+@pytest.mark.parametrize("judge_says", [True, False])
+@pytest.mark.parametrize("answer", ["B", "A", ""])
+def test_truth_table(answer: str, judge_says: bool, box: Box | None, well_formed: bool, config: RewardConfig) -> None:
+    trajectory = outcome(box, answer, look=GOOD_LOOK if well_formed else "I look <zoom>[1, 2, 30, 40]</zoom>")
+    if not answer:
+        trajectory = replace(trajectory, turns=(trajectory.turns[0], replace(trajectory.turns[1], reply="no tag")))
+    got = score(trajectory, TARGET, judge_says, config)
+
+    share = {None: None, SMALL: 0.3, EXACTLY_GAMMA: 0.6, LARGE: 0.8}[box]
+    region = 1.0 if judge_says and box is not None else 0.0
+    small = 1.0 if share is not None and share <= config.gamma else 0.0
+    right = 1.0 if answer == "B" else 0.0
+    form = 1.0 if well_formed and box is not None and answer else 0.0
+    assert got.as_dict() == {
+        "total": config.tce * (config.alpha * region + config.beta * small)
+        + config.accuracy * right
+        + config.format * form,
+        "region": region,
+        "box": small,
+        "accuracy": right,
+        "format": form,
+    }
+
+
+def test_the_papers_full_reward() -> None:
+    best = score(outcome(), TARGET, True, RewardConfig())
+    assert best.total == 1.0 + 0.5 + 1.0 + 1.0
+
+
+@pytest.mark.parametrize(
+    ("look", "reply"),
+    [
+        ("<zoom>[1, 2, 30, 40]</zoom>", None),  # no thought
+        ("<think>a</think><zoom>[1, 2, 30]</zoom>", None),
+        ("<think>a</think><zoom>[1, 2, 30, 40]", None),
+        ("<think>a</think><zoom>[1, 2, 30, 40]</zoom> and so on", None),
+        (GOOD_LOOK, "<answer>B</answer>"),
+        (GOOD_LOOK, "<think>a</think>B"),
+        (GOOD_LOOK, "<think>a</think><answer>B</answer><answer>B</answer>"),
+    ],
+)
+def test_ill_formed_replies_earn_no_format(look: str, reply: str | None) -> None:
+    assert score(outcome(look=look, reply=reply), TARGET, True, RewardConfig()).format == 0
+
+
+def test_an_unfinished_trajectory_earns_nothing() -> None:
+    cut = Outcome(method="ergo", source=SOURCE, turns=(outcome().turns[0],), problems=("truncated: no room",))
+    assert set(score(cut, TARGET, True, RewardConfig()).as_dict().values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("target", "answer", "right"),
+    [
+        (Target("B", "option", OPTIONS), "(B) blue", True),
+        (Target("B", "option", OPTIONS), "blue", True),
+        (Target("B", "option", OPTIONS), "A", False),
+        (Target("12.5", "number"), "12.50", True),
+        (Target("12.5", "number"), "12.4", False),
+        (Target("1,200", "number"), "1200", True),
+        (Target("the Blue Door", "text"), "blue door.", True),
+        (Target("blue door", "text"), "red door", False),
+    ],
+)
+def test_answer_kinds(target: Target, answer: str, right: bool) -> None:
+    assert score(outcome(answer=answer), target, True, RewardConfig()).accuracy == float(right)
+
+
+def test_number_tolerance() -> None:
+    target, config = Target("100", "number"), RewardConfig(tolerance=0.05)
+    assert score(outcome(answer="104"), target, True, config).accuracy == 1
+    assert score(outcome(answer="106"), target, True, config).accuracy == 0
+
+
+def test_open_answers_are_for_the_judge() -> None:
+    target = Target("a wooden boat", "judge")
+    assert score(outcome(answer="boat"), target, True, RewardConfig(), answer_correct=True).accuracy == 1
+    with pytest.raises(ValueError, match="answer_correct"):
+        score(outcome(answer="boat"), target, True, RewardConfig())
+    with pytest.raises(ValueError, match="judge"):
+        target.is_met_by("boat", RewardConfig())
+
+
+def test_a_broken_target_is_no_wrong_answer() -> None:
+    with pytest.raises(ValueError, match="letter"):
+        score(outcome(), Target("blue", "option", OPTIONS), True, RewardConfig())
+    with pytest.raises(ValueError, match="empty"):
+        Target(" ", "text")
+    with pytest.raises(ValueError, match="kind"):
+        Target("a", "essay")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [{"alpha": -1}, {"gamma": 1.5}, {"min_coverage": 2}])
+def test_impossible_weights_are_refused(bad: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        RewardConfig(**bad)
+
+
+def test_rules_verify_coverage_and_legibility() -> None:
+    target = Box(100, 100, 200, 200)
+    assert covers(outcome(Box(100, 100, 200, 200)), target, RewardConfig())
+    assert covers(outcome(Box(110, 100, 210, 200)), target, RewardConfig())  # 90 % of it
+    assert not covers(outcome(Box(111, 100, 211, 200)), target, RewardConfig())
+    assert not covers(outcome(None), target, RewardConfig())
+    legible = RewardConfig(min_target_px=28)
+    assert covers(outcome(Box(0, 0, 400, 400)), target, legible)  # 112 px for 400: 28 for the target
+    assert not covers(outcome(Box(0, 0, 401, 401)), target, legible)
+    assert not covers(outcome(whole(SOURCE)), target, legible)
+
+
+corners = st.tuples(*[st.integers(0, 400)] * 2).map(sorted).filter(lambda pair: pair[0] < pair[1])
+boxes = st.builds(lambda xs, ys: Box(xs[0], ys[0], xs[1], ys[1]), corners, corners)
+
+
+@given(box=boxes, target=boxes)
+def test_coverage_is_a_share_and_whole_for_a_box_inside(box: Box, target: Box) -> None:
+    share = coverage(outcome(box), target)
+    assert 0 <= share <= 1
+    assert coverage(outcome(box.union(target)), target) == 1
+
+
+@given(box=st.one_of(st.none(), boxes), says=st.booleans(), answer=st.text(max_size=5), data=st.data())
+def test_keys_are_fixed_and_parts_are_0_or_1(box: Box | None, says: bool, answer: str, data: st.DataObject) -> None:
+    got = score(outcome(box, answer, reply=data.draw(st.text())), TARGET, says, RewardConfig()).as_dict()
+    assert list(got) == ["total", "region", "box", "accuracy", "format"]
+    assert all(got[part] in (0.0, 1.0) for part in ("region", "box", "accuracy", "format"))
+
+
+def test_every_combination_is_ordered_as_the_weights_say() -> None:
+    config, totals = RewardConfig(), {}
+    for region, small, right in itertools.product((False, True), repeat=3):
+        trajectory = outcome(SMALL if small else LARGE, "B" if right else "A")
+        totals[region, small, right] = score(trajectory, TARGET, region, config).total
+    assert totals[True, True, True] == max(totals.values())
+    assert totals[False, True, False] < totals[True, False, False]  # a small box is worth half a right one
+
+
+def test_options_come_from_the_question() -> None:
+    question = split_question("Which?\nA. red\nB. blue")
+    assert score(outcome(answer="blue"), Target("B", "option", question.options), True, RewardConfig()).accuracy == 1

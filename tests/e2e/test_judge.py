@@ -1,0 +1,242 @@
+"""The judge over real sockets: what it is shown, how patient it is, and that an outage is never a verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from judge_server import JudgeServer
+from PIL import Image
+
+from ergo_plugins.core.geometry import Box, Size
+from ergo_plugins.core.questions import split_question
+from ergo_plugins.core.turns import Outcome, TurnRecord
+from ergo_plugins.judge import Effort, Judge, JudgeConfig, JudgeError
+from ergo_plugins.methods.reward import RewardConfig, Target
+from ergo_plugins.verl_plugin.region import Verifier
+from ergo_plugins.verl_plugin.rows import Row, RowError
+
+CHOICE = split_question("Which pattern?\nA. plain\nB. checkered")
+CROP = Image.new("RGB", (56, 56), (10, 200, 30))
+
+
+def config(*urls: str, **changes: Any) -> JudgeConfig:
+    quick = {"attempts": 4, "first_delay_s": 0.01, "timeout_s": 0.5, "model": "judge"}
+    return JudgeConfig(source="endpoints", urls=urls, **{**quick, **changes})
+
+
+def with_judge(settings: JudgeConfig, use: Callable[[Judge, Effort], Awaitable[Any]]) -> tuple[Any, Effort]:
+    async def main() -> tuple[Any, Effort]:
+        judge, effort = Judge(settings, settings.urls, settings.model), Effort()
+        try:
+            return await use(judge, effort), effort
+        finally:
+            await judge.close()
+
+    return asyncio.run(main())
+
+
+def ask(judge: Judge, effort: Effort) -> Awaitable[str | None]:
+    return judge.answer_from(CHOICE, "option", [CROP], effort)
+
+
+def test_a_verdict() -> None:
+    with JudgeServer(lambda *_: "<think>dots</think><answer>B</answer>") as server:
+        said, effort = with_judge(config(server.url), ask)
+    assert said == "B"
+    assert (effort.calls, effort.errors) == (1, 0)
+    assert effort.seconds > 0
+    (asked,) = server.asked
+    assert asked.body["model"] == "judge"
+    assert asked.body["temperature"] == 0
+    assert asked.authorization is None
+    assert CHOICE.full in asked.text
+    assert asked.images[0].tobytes() == CROP.tobytes()
+
+
+@pytest.mark.parametrize("trouble", [500, 503, 429, None, 2.0, "", "no idea, maybe dots"])
+def test_trouble_that_passes_costs_an_attempt(trouble: Any) -> None:
+    with JudgeServer(lambda number, *_: trouble if number < 2 else "B") as server:
+        said, effort = with_judge(config(server.url), ask)
+    assert said == "B"
+    assert (effort.calls, effort.errors) == (3, 2)
+
+
+@pytest.mark.parametrize("trouble", [500, None, 2.0, "hm"])
+def test_trouble_that_stays_is_an_error_naming_the_endpoint(trouble: Any) -> None:
+    with JudgeServer(lambda *_: trouble) as server:
+        with pytest.raises(JudgeError, match=server.url.replace(".", r"\.")) as raised:
+            with_judge(config(server.url), ask)
+        assert len(server.asked) == 4
+    assert "4 attempts" in str(raised.value)
+
+
+def test_a_refusal_is_not_repeated() -> None:
+    with JudgeServer(lambda *_: 401) as server:
+        with pytest.raises(JudgeError, match="401"):
+            with_judge(config(server.url), ask)
+        assert len(server.asked) == 1
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(JudgeError, match=r"127\.0\.0\.1:9"):
+        with_judge(config("http://127.0.0.1:9/v1"), ask)
+
+
+def test_a_judge_killed_midway_is_an_error_and_another_endpoint_steps_in() -> None:
+    with JudgeServer(lambda *_: "B") as dying, JudgeServer(lambda *_: "A") as living:
+
+        async def use(judge: Judge, effort: Effort) -> list[Any]:
+            first = await judge.answer_from(CHOICE, "option", [CROP], effort)
+            await asyncio.to_thread(dying.kill)
+            other = [Image.new("RGB", (28, 28), (i, 0, 0)) for i in range(4)]
+            return [first, *[await judge.answer_from(CHOICE, "option", [image], effort) for image in other]]
+
+        said, effort = with_judge(config(dying.url, living.url), use)
+        assert said[0] == "B"
+        assert set(said[1:]) == {"A"}
+        assert effort.errors >= 1
+
+        alone = config(dying.url)
+        with pytest.raises(JudgeError, match=dying.url.replace(".", r"\.")):
+            with_judge(alone, ask)
+
+
+def test_the_same_crop_and_question_are_judged_once() -> None:
+    async def use(judge: Judge, effort: Effort) -> list[str | None]:
+        return list(await asyncio.gather(*[judge.answer_from(CHOICE, "option", [CROP], effort) for _ in range(20)]))
+
+    with JudgeServer(lambda *_: "B") as server:
+        said, effort = with_judge(config(server.url), use)
+        assert len(server.asked) == 1
+    assert said == ["B"] * 20
+    assert effort.calls == 1
+
+
+def test_an_outage_is_not_remembered() -> None:
+    async def use(judge: Judge, effort: Effort) -> str | None:
+        with pytest.raises(JudgeError):
+            await judge.answer_from(CHOICE, "option", [CROP], effort)
+        return await judge.answer_from(CHOICE, "option", [CROP], effort)
+
+    with JudgeServer(lambda number, *_: 500 if number < 4 else "B") as server:
+        assert with_judge(config(server.url), use)[0] == "B"
+
+
+def test_requests_are_bounded() -> None:
+    async def use(judge: Judge, effort: Effort) -> None:
+        images = [Image.new("RGB", (28, 28), (i, i, i)) for i in range(12)]
+        await asyncio.gather(*[judge.answer_from(CHOICE, "option", [image], effort) for image in images])
+
+    with JudgeServer(lambda *_: "B") as server:
+        with_judge(config(server.url, concurrency=3), use)
+        assert len(server.asked) == 12
+        assert server.most_at_once <= 3
+
+
+def test_the_key_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "secret")
+    with JudgeServer(lambda *_: "B") as server:
+        with_judge(config(server.url, api_key_env="JUDGE_KEY"), ask)
+        assert server.asked[0].authorization == "Bearer secret"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> tuple[Row, Outcome, Image.Image]:
+    """A photograph of which the crop shows one corner, in its own colour."""
+    original = Image.new("RGB", (800, 600), (200, 0, 0))
+    original.paste(Image.effect_noise((200, 150), 80).convert("RGB"), (600, 450))
+    path = tmp_path / "photo.png"
+    original.save(path)
+    row = Row("test 0", str(path), CHOICE, Target("B", "option", CHOICE.options))
+    view = Size(224, 168)
+    turns = tuple(TurnRecord(name, view, 48, "", "stop") for name in ("look", "answer"))
+    return row, Outcome(method="ergo", source=Size(800, 600), turns=turns, box_source=Box(600, 450, 800, 600)), original
+
+
+def verify(settings: JudgeConfig, row: Row, outcome: Outcome, reward: RewardConfig | None = None) -> Any:
+    async def main() -> Any:
+        verifier = Verifier(settings, reward or RewardConfig())
+        try:
+            return await verifier.verify(outcome, row)
+        finally:
+            if verifier.judge is not None:
+                await verifier.judge.close()
+
+    return asyncio.run(main())
+
+
+def test_the_judge_sees_the_crop_and_not_the_original(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, original = scene
+    with JudgeServer(lambda *_: "<answer>B</answer>") as server:
+        assert verify(config(server.url), row, outcome).region_correct
+        ((seen,),) = [asked.images for asked in server.asked]
+    assert seen.size == (224, 168)
+    expected = original.crop((600, 450, 800, 600)).resize((224, 168), Image.Resampling.BICUBIC)
+    assert seen.tobytes() == expected.tobytes()
+    red, green, blue = (seen.getchannel(channel).tobytes() for channel in "RGB")
+    assert red == green == blue, "nothing of the red rest of the photograph may reach the judge"
+
+
+def test_crop_and_original_when_asked_for(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, _ = scene
+    with JudgeServer(lambda *_: "B") as server:
+        verify(config(server.url, sees="crop+original", original_tokens=100), row, outcome)
+        crop, original = server.asked[0].images
+    assert crop.size == (224, 168)
+    assert original.width * original.height <= 100 * 28**2
+    assert original.getpixel((5, 5)) == (200, 0, 0)
+
+
+def test_what_the_judge_says_decides(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, _ = scene
+    for said, right in (("B", True), ("checkered", True), ("A", False), ("unknown", False)):
+        with JudgeServer(lambda *_, said=said: f"<answer>{said}</answer>") as server:
+            assert verify(config(server.url), row, outcome).region_correct is right
+
+
+def test_open_answers_are_compared_by_the_judge(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, _ = scene
+    question = split_question("What is written there?")
+    row = Row("test 1", row.image_path, question, Target("no parking at night", "judge"))
+    outcome = Outcome(**{**_fields(outcome), "answer": "parking is forbidden at night"})
+
+    def script(_: int, text: str, images: list[Image.Image]) -> str:
+        return "<answer>No parking, nights</answer>" if images else "yes"
+
+    with JudgeServer(script) as server:
+        finding = verify(config(server.url), row, outcome)
+        assert finding.region_correct
+        assert finding.answer_correct
+        assert len(server.asked) == 3
+
+
+def test_what_weighs_nothing_is_not_asked(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, _ = scene
+    with JudgeServer(lambda *_: "B") as server:
+        verify(config(server.url), row, outcome, RewardConfig(alpha=0))
+        verify(config(server.url), row, Outcome(**{**_fields(outcome), "box_source": None}))
+        assert server.asked == []
+
+
+def test_rules_need_a_box(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, _ = scene
+    with pytest.raises(RowError, match="target_box"):
+        verify(JudgeConfig(), row, outcome)
+    boxed = Row(row.name, row.image_path, row.question, Target("B", "option", CHOICE.options, Box(650, 500, 700, 550)))
+    assert verify(JudgeConfig(), boxed, outcome).region_correct
+
+
+def test_a_slow_judge_is_waited_for_and_measured() -> None:
+    with JudgeServer(lambda *_: 0.2) as server:
+        started = time.monotonic()
+        _, effort = with_judge(config(server.url), ask)
+    assert 0.2 <= effort.seconds <= time.monotonic() - started
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__}
