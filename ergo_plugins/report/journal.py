@@ -82,7 +82,9 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _coverage(target: Box | None, outcome: Outcome) -> float | None:
-    if target is None:
+    """Share of a known target inside the crop; None for a sample that was never asked to look."""
+    only_answered = bool(outcome.turns) and all(turn.name != "look" for turn in outcome.turns)
+    if target is None or only_answered:
         return None
     return target.coverage_by(outcome.box_source) if outcome.box_source else 0.0
 

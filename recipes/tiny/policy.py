@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
@@ -20,6 +22,7 @@ from transformers import (
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
 )
+from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 from world import COLORS, LETTERS, PATTERNS, WORDINGS
 
 END_OF_TEXT, END_OF_TURN = "<|endoftext|>", "<|im_end|>"
@@ -60,7 +63,7 @@ CONTEXT_TOKENS = 32768
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE that spells any text, and in which each word of the world, each number and each tag is a token."""
+    """A byte-level BPE that spells any text; each word of the world, each number and each tag is one token."""
     tokenizer = Tokenizer(models.BPE())
     words_and_marks = Regex(r"\n|, | ?[A-Za-z]+|[^A-Za-z]")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -169,11 +172,32 @@ def save(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcess
     """Write everything that the auto classes of transformers and vLLM read."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # safetensors writes it for the owner alone
+
+
+def pixel_values(views: NDArray[np.uint8]) -> torch.Tensor:
+    """What the processor makes of RGB views that need no resizing, without its per-image overhead.
+
+    Args:
+        views: ``(images, height, width, 3)``, sides multiples of 28.
+
+    Returns:
+        ``(images * patches, 1176)``, the patches of one token beside each other.
+    """
+    block = PATCH_PX * MERGE
+    images, height, width, channels = views.shape
+    pixels = torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
+    pixels = (pixels - mean) / std
+    patches = pixels.reshape(images, channels, height // block, MERGE, PATCH_PX, width // block, MERGE, PATCH_PX)
+    patches = patches.permute(0, 2, 5, 3, 6, 1, 4, 7)  # image, token row, token column, patch row, patch column, …
+    twice = patches.unsqueeze(6).expand(*patches.shape[:6], 2, PATCH_PX, PATCH_PX)  # a still is two equal frames
+    return twice.reshape(-1, channels * 2 * PATCH_PX**2)
 
 
 @torch.no_grad()
 def _initialise(model: Qwen2_5_VLForConditionalGeneration) -> None:
-    """Scale weights by their fan-in: the default deviation of 0.02 suits wide models, and a narrow one barely starts."""
+    """Scale weights by their fan-in: the default deviation of 0.02 suits wide models; a narrow one barely starts."""
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             parameter.zero_()

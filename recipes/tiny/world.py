@@ -19,10 +19,6 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from ergo_plugins.core.geometry import Box, Size, VisionGrid
 
 UNITS = 224
@@ -35,9 +31,6 @@ UNITS_PER_VIEW_PX = 2
 """Units along one pixel of the coarse view."""
 VIEW_TOKENS = 16
 """Budget of the coarse view and of the crop: 112 x 112 pixels of a square image."""
-FAST_SCALE = 2
-"""The smallest scale at which every box on the cell grid is resized by a whole factor, so that the same BOX filter
-gives the same bytes as on the original (`crop_view`)."""
 
 COLORS = {
     "red": (235, 41, 41),
@@ -55,7 +48,7 @@ WORDINGS = (
     "What is the pattern of the tile that is {color}?",
     "There is one {color} tile in this picture. How is it filled?",
 )
-"""What is asked, in texts of different length: real batches are ragged, and some trainers mishandle those that are not."""
+"""What is asked, in texts of different length: real batches are ragged, and some trainers need them to be."""
 
 SPLITS = {
     "train": range(0, 1_000_000_000),
@@ -65,10 +58,6 @@ SPLITS = {
 """Seeds of the scenes one may learn from, tune on, and report."""
 
 _GRID = VisionGrid()
-_RAMP = np.linspace(120, 250, UNITS // UNITS_PER_VIEW_PX)
-_BACKGROUND = np.stack(np.broadcast_arrays(_RAMP[None, :], _RAMP[:, None], 220.0), axis=-1).astype(np.uint8)
-_ROW, _COLUMN = np.mgrid[:TILE_UNITS, :TILE_UNITS]
-_IS_DARK = {"horizontal": _ROW % 2, "vertical": _COLUMN % 2, "checkered": (_ROW + _COLUMN) % 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,7 @@ class WorldConfig:
         offset_step: tiles start at multiples of this many units inside their cell: even, so that they align with
             pixels of the coarse view; 28 aligns them with the patches of a vision encoder as well.
         dark: brightness of the dark half of a pattern, as a share of the bright half. Nearer to 1 is fainter.
-        scales: pixels per unit an original may be drawn at; even, for `FAST_SCALE`'s sake.
+        scales: pixels per unit an original may be drawn at; even, so that `drawing.crop_view` has its short cut.
         scale_weights: how often each of them is chosen.
     """
 
@@ -160,7 +149,7 @@ class Scene:
         return box_view.scaled(UNITS_PER_VIEW_PX * self.scale, UNITS_PER_VIEW_PX * self.scale)
 
 
-def make_scene(seed: int, config: WorldConfig = WorldConfig()) -> Scene:  # noqa: B008  (frozen)
+def make_scene(seed: int, config: WorldConfig = WorldConfig()) -> Scene:
     """The scene of a seed; the same on every machine."""
     rng = random.Random(seed)
     cells_a_side = UNITS // CELL_UNITS
@@ -184,44 +173,23 @@ def make_scene(seed: int, config: WorldConfig = WorldConfig()) -> Scene:  # noqa
     )
 
 
-def scenes(split: str, count: int, *, stream: int = 0, config: WorldConfig = WorldConfig()) -> Iterator[Scene]:  # noqa: B008
-    """The first ``count`` scenes of a stream of a split. Streams of a split do not overlap below a million scenes.
+def first_seed(split: str, *, stream: int = 0) -> int:
+    """Seed of the first scene of a stream. Each split has a thousand streams of a million scenes.
 
     Raises:
-        ValueError: the stream does not exist, or a million scenes are not enough.
+        ValueError: there is no such stream.
     """
-    first = SPLITS[split].start + stream * 1_000_000
-    if first not in SPLITS[split] or not 0 <= count <= 1_000_000:
-        raise ValueError(f"streams are 0 to 999 and hold a million scenes, got stream={stream}, count={count}")
+    if not 0 <= stream < 1000:
+        raise ValueError(f"streams are 0 to 999, got {stream}")
+    return SPLITS[split].start + stream * 1_000_000
+
+
+def scenes(split: str, count: int, *, stream: int = 0, config: WorldConfig = WorldConfig()) -> Iterator[Scene]:
+    """The first ``count`` scenes of a stream of a split, at most a million."""
+    first = first_seed(split, stream=stream)
+    if count > 1_000_000:
+        raise ValueError(f"a stream holds a million scenes, got count={count}")
     return (make_scene(seed, config) for seed in range(first, first + count))
-
-
-def original(scene: Scene) -> Image.Image:
-    """The image at full resolution, RGB."""
-    return Image.fromarray(_draw(scene, scene.scale))
-
-
-def coarse_view(scene: Scene) -> NDArray[np.uint8]:
-    """What a policy sees first, ``(112, 112, 3)``: byte for byte the BOX resize of the original, drawn directly."""
-    view = _BACKGROUND.copy()
-    for tile in scene.tiles:
-        x, y, side = (units // UNITS_PER_VIEW_PX for units in (tile.x, tile.y, TILE_UNITS))
-        view[y : y + side, x : x + side] = _light_mean_dark(tile.color, scene.dark)[1]
-    return view
-
-
-def crop_view(scene: Scene, box_view: Box) -> NDArray[np.uint8]:
-    """What a policy sees second, ``(height, width, 3)``: the crop of the original that a box of the coarse view names.
-
-    For boxes on the cell grid this is byte for byte the BOX resize of the original, which is never drawn: the
-    lattice at `FAST_SCALE` has the same averages. Other boxes are resized from the original.
-    """
-    on_grid = all(corner * UNITS_PER_VIEW_PX % CELL_UNITS == 0 for corner in box_view.as_tuple())
-    scale = FAST_SCALE if on_grid else scene.scale
-    box = box_view.scaled(UNITS_PER_VIEW_PX * scale, UNITS_PER_VIEW_PX * scale)
-    view = crop_size(scene.to_source(box_view))
-    image = Image.fromarray(_draw(scene, scale))
-    return np.asarray(image.resize((view.width, view.height), Image.Resampling.BOX, box=box.as_tuple()))
 
 
 def crop_size(box_source: Box) -> Size:
@@ -260,21 +228,3 @@ def oracle(target_source: Box, box_source: Box | None) -> Verdict:
     view = crop_size(box_source)
     is_legible = view.width * unit_px >= box_source.width and view.height * unit_px >= box_source.height
     return Verdict(target_source.coverage_by(box_source), is_legible)
-
-
-def _draw(scene: Scene, scale: int) -> NDArray[np.uint8]:
-    """The lattice with every unit as ``scale`` x ``scale`` pixels."""
-    lattice = _BACKGROUND.repeat(UNITS_PER_VIEW_PX, 0).repeat(UNITS_PER_VIEW_PX, 1)
-    for tile in scene.tiles:
-        light, mean, dark = _light_mean_dark(tile.color, scene.dark)
-        filled = np.where(_IS_DARK[tile.pattern][..., None], dark, light) if tile.pattern in _IS_DARK else mean
-        lattice[tile.y : tile.y + TILE_UNITS, tile.x : tile.x + TILE_UNITS] = filled
-    return lattice.repeat(scale, 1).repeat(scale, 0)
-
-
-def _light_mean_dark(color: str, dark_share: float) -> NDArray[np.uint8]:
-    """Bright, mean and dark version of a colour, ``(3, 3)``. The mean is a whole number: both have the same parity."""
-    light = np.array(COLORS[color])
-    dark = (light * dark_share).astype(int)
-    dark -= (light - dark) % 2
-    return np.stack([light, (light + dark) // 2, dark]).astype(np.uint8)

@@ -101,7 +101,7 @@ class PageReader(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
+        self._texts: list[str] = []
         self._open: list[str] = []
         self.feed(page)
         self.close()
@@ -122,7 +122,11 @@ class PageReader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._open and self._open[-1] not in ("script", "style"):
-            self.text += data
+            self._texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str | None]]:
         """Attributes of the elements of a kind, ``class_`` meaning one of its classes."""

@@ -42,6 +42,7 @@ LETTERS: list[tuple[str, str | None]] = [
     ("the blue", "B"),
     ("It looks red to me", "A"),
     ("The answer is red", "A"),
+    ("a.k.a. blue", "B"),
     ("none of these", "D"),
     ("A man in blue", "C"),
     ("a man in blue", "C"),

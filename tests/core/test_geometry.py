@@ -95,6 +95,8 @@ def test_an_everyday_view_fills_its_budget_and_keeps_its_proportions(width: int,
         (Size(1, 1), 4, 640, Size(56, 56)),
         (Size(20_000, 10), 4, 640, Size(200 * 28, 28)),
         (Size(10, 20_000), 4, 640, Size(28, 200 * 28)),
+        (Size(20_000, 10), 4, 1280, Size(200 * 28, 28)),  # 400x2 tokens would be as thin, and further from its 255
+        (Size(40_000, 40), 4, 2000, Size(600 * 28, 3 * 28)),
         (Size(15_000, 100), 4, 100, Size(100 * 28, 28)),
         (Size(3840, 2160), 4, 640, Size(33 * 28, 18 * 28)),
         (Size(1000, 1000), 4, 4, Size(56, 56)),

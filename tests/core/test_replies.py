@@ -80,6 +80,7 @@ def test_every_repair_of_a_box_is_listed_once(reply: str, repairs: tuple[str, ..
     [
         ("it is red", "no <zoom>"),
         ("<zoom>[1, 2, 3]</zoom>", "4 numbers expected, got 3 in '1, 2, 3'"),
+        ("<zoom>1, 2, 3, 4</zoom><zoom>5</zoom>", "4 numbers expected, got 5 in '1, 2, 3, 4 5'"),
         ("<zoom>[1, 2, 3, 9999999]</zoom>", "4 numbers up to 1000000 expected in '1, 2, 3, 9999999'"),
     ],
 )
@@ -161,6 +162,7 @@ def test_a_well_formed_look(reply: str) -> None:
         "<think>left<zoom>[10, 20, 30, 40]</zoom>",
         GOOD_LOOK + GOOD_LOOK,
         "<think>a</think>" + GOOD_LOOK,
+        "<think>a" + GOOD_LOOK,
         "<think>left</think><zoom>10, 20, 30, 40</zoom>",
         "<think>left</think><zoom>[10, 20, 30]</zoom>",
         "<think>left</think><zoom>[10.5, 20, 30, 40]</zoom>",
@@ -194,6 +196,7 @@ def test_a_well_formed_answer(reply: str) -> None:
         "<think>so<answer>B</answer></think>",
         GOOD_ANSWER + ".",
         GOOD_ANSWER + GOOD_ANSWER,
+        "<think>so</think><answer><answer>B</answer>",
         GOOD_LOOK + GOOD_ANSWER,
     ],
 )

@@ -118,9 +118,10 @@ def test_an_image_that_could_not_be_read_and_a_single_pass_have_their_cards(tmp_
         assert said in read.text
     two = outcome(box=None)
     single = Outcome(method="ergo", source=two.source, turns=two.turns[1:], answer="B", single_pass_tokens=100)
-    read, _ = made(write_journal(tmp_path, entry(0, single)))
+    read, _ = made(write_journal(tmp_path, entry(0, single, extra={"target_box_source": [0, 0, 9, 9]})))
     assert "without zooming in" in read.text
     assert "usable box" not in read.text.split("The samples")[0]
+    assert "evidence inside" not in read.text  # nobody asked where it is
 
 
 def test_notes_of_the_input_and_an_empty_run_are_shown(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""``ergo infer``: the zoom on one picture and one question, both turns printed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from .cli import CommandError
+from .core.geometry import Box
+from .core.images import RESAMPLERS, to_rgb
+from .core.questions import split_question
+from .core.turns import Outcome
+from .engines import ENGINES, Engine, EngineFault, open_engine
+from .methods.ergo import ZoomConfig, zoom_episode
+from .methods.prompts import read_prompts
+
+BOX_COLOR = "#f76707"
+
+_DEFAULTS = ZoomConfig()
+_NEEDS = {"hf": "eval", "vllm": "vllm", "openai": "eval"}
+"""Which extra of ours brings what an engine imports."""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = subparsers.add_parser("infer", help="ask a model about one picture")
+    parser.add_argument("image", metavar="IMAGE", type=Path)
+    parser.add_argument("question", metavar="QUESTION", help="options, if any, on lines of their own or as (A) … (B) …")
+    parser.add_argument(
+        "--model", required=True, metavar="DIR_OR_ID", help="folder, hub id, or the server's name for it"
+    )
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="hf", help="%(default)s")
+    parser.add_argument("--base-url", metavar="URL", help="of the server, for --engine openai; usually ends in /v1")
+    parser.add_argument("--coarse-tokens", type=int, metavar="N", default=_DEFAULTS.coarse_tokens, help="%(default)s")
+    parser.add_argument("--crop-tokens", type=int, metavar="N", default=_DEFAULTS.crop_tokens, help="%(default)s")
+    parser.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file")
+    parser.add_argument("--resample", choices=tuple(RESAMPLERS), default=_DEFAULTS.resample, help="%(default)s")
+    parser.add_argument("--zoom", choices=("on", "off"), default=_DEFAULTS.zoom, help="off: one turn, for comparison")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="save boxed.png and crop.png there")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    image, config = _image(args.image), _config(args)
+    if not args.question.strip():
+        raise CommandError("the question is empty")
+    question = split_question(args.question)
+    if args.save:
+        _make_folder(args.save)
+    with _engine(args) as engine:
+        try:
+            outcome = engine.play_one(lambda: zoom_episode(image, question, config, engine.grid))
+        except EngineFault as fault:
+            print(f"ergo infer: the {args.engine} engine failed on {fault}", file=sys.stderr)
+            return 1
+    print(_text(outcome))
+    if args.save:
+        for path in save(image, outcome, args.save):
+            print(f"wrote {path}")
+    return 0
+
+
+def save(image: Image.Image, outcome: Outcome, folder: Path) -> list[Path]:
+    """Write ``boxed.png``, the picture with the box drawn, and ``crop.png``, what is inside it; the whole picture for
+    both if there is no box. Returns their paths."""
+    boxed, crop = image.copy(), image
+    if outcome.box_source is not None:
+        x1, y1, x2, y2 = map(round, outcome.box_source.as_tuple())
+        width = max(2, round(max(image.size) / 300))
+        # the line lies outside the box, so that it hides nothing the model saw
+        corners = (x1 - width, y1 - width, x2 + width - 1, y2 + width - 1)
+        ImageDraw.Draw(boxed).rectangle(corners, outline=BOX_COLOR, width=width)
+        crop = image.crop((x1, y1, x2, y2))
+    paths = [folder / "boxed.png", folder / "crop.png"]
+    for picture, path in zip((boxed, crop), paths, strict=True):
+        picture.save(path)
+    return paths
+
+
+def _image(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            return to_rgb(image)
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no picture {path}") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise CommandError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def _config(args: argparse.Namespace) -> ZoomConfig:
+    try:
+        config = ZoomConfig(
+            coarse_tokens=args.coarse_tokens, crop_tokens=args.crop_tokens, zoom=args.zoom, resample=args.resample
+        )
+        return dataclasses.replace(config, prompts=read_prompts(args.prompts)) if args.prompts else config
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no prompts file {args.prompts}") from error
+    except (ValueError, OSError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"cannot make the folder {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _engine(args: argparse.Namespace) -> Iterator[Engine]:
+    """The engine that the arguments name, closed at the end."""
+    if args.engine == "openai" and args.base_url is None:
+        raise CommandError("--engine openai needs the server's --base-url, which usually ends in /v1")
+    if args.engine != "openai" and args.base_url is not None:
+        raise CommandError(f"--base-url is for --engine openai, not for {args.engine}")
+    if args.engine != "openai" and args.model.startswith((".", "/", "~")) and not Path(args.model).is_dir():
+        raise CommandError(f"there is no model folder {args.model}")
+    options = {"base_url": args.base_url} if args.base_url else {}
+    try:
+        engine = open_engine(args.engine, model=args.model, **options)
+    except ImportError as error:
+        raise CommandError(f"{error}. Run: pip install 'ergo-plugins[{_NEEDS[args.engine]}]'") from error
+    except (OSError, ValueError) as error:  # what transformers and vLLM raise for a model that is not there or not one
+        first = str(error).strip().partition("\n")[0]
+        raise CommandError(f"the {args.engine} engine cannot open {args.model}: {first}") from error
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def _text(outcome: Outcome) -> str:
+    lines = []
+    for turn in outcome.turns:
+        measures = [f"view {turn.view}", f"{turn.visual_tokens} visual tokens"]
+        measures += [f"{turn.new_tokens} tokens written"] if turn.new_tokens is not None else []
+        measures += [f"{turn.seconds:.2f} s"] if turn.seconds is not None else []
+        lines += [f"── {turn.name}: {', '.join(measures)}", turn.reply.rstrip(), ""]
+    lines += [f"box in the view    {_box(outcome.box_view)}", f"box in the picture {_box(outcome.box_source)}"]
+    lines += [f"mended: {repair}" for repair in outcome.repairs]
+    lines += [f"problem: {problem}" for problem in outcome.problems]
+    lines.append(f"visual tokens      {outcome.visual_tokens}, one pass in full detail: {outcome.single_pass_tokens}")
+    lines.append(f"answer             {outcome.answer or '(none)'}")
+    return "\n".join(lines)
+
+
+def _box(box: Box | None) -> str:
+    return "none" if box is None else "[" + ", ".join(f"{corner:g}" for corner in box.as_tuple()) + "]"

@@ -1,0 +1,166 @@
+"""One sample as a card: what the model saw, what it pointed at, what it answered, and what that cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..core.answers import NO_CHOICE
+from ..core.geometry import Box, Size
+from ..core.questions import split_question
+from ..core.statistics import failure_kinds
+from ..core.turns import Outcome, TurnRecord
+from .markup import count, escaped, passage, percent, seconds, size
+from .pictures import Picture, boxes_over
+from .rows import Row
+
+_VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
+_TURNS = {"look": "First look: where to zoom", "answer": "Answer"}
+_COLUMNS = ("turn", "picture", "image tokens", "prompt tokens", "from cache", "tokens written", "time", "ended by")
+
+
+def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
+    """The card of a sample.
+
+    Args:
+        number: its place in the run, from 0.
+        row: the sample.
+        pictures: turn name to the picture of its view; those that are missing become outlines.
+    """
+    kind, verdict = _VERDICTS[row.correct]
+    outcome = row.outcome
+    facts = [f"{count(outcome.visual_tokens)} image tokens"]
+    if outcome.seconds is not None:
+        facts.append(seconds(outcome.seconds))
+    if row.target_coverage is not None:
+        facts.append(f"{percent(row.target_coverage)} of the evidence in the close-up")
+    facts += [f"{escaped(name)} {value:g}" for name, value in row.metrics.items() if row.correct is None]
+    problems = "".join(f"<li>{escaped(problem)}</li>" for problem in outcome.problems)
+    return f"""<article class="card" id="s{number}" {_sort_keys(number, row)}>
+<div class="pictures">{"".join(_figures(outcome, pictures, row.target_box_source))}</div>
+<div class="said">
+<p class="head"><span class="chip {kind}">{verdict}</span> <a href="#s{number}">{escaped(row.key)}</a></p>
+{_question(row)}
+<p class="reply">{_answered(row)}</p>
+<ul class="facts">{"".join(f"<li>{fact}</li>" for fact in facts)}</ul>
+{f'<ul class="problems">{problems}</ul>' if problems else ""}
+</div>
+<details><summary>Replies in full, tokens and times</summary>{_details(row)}</details>
+</article>"""
+
+
+def _sort_keys(number: int, row: Row) -> str:
+    """What the page's script sorts and filters by; an unknown number is left out."""
+    outcome = row.outcome
+    keys: dict[str, object] = {
+        "number": number,
+        "task": row.task,
+        "verdict": _VERDICTS[row.correct][1],
+        "problems": " ".join(sorted(failure_kinds(outcome))),
+        "box": "yes" if outcome.box_source else "no",
+        "tokens": outcome.visual_tokens,
+        "seconds": outcome.seconds,
+        "area": outcome.area_ratio,
+    }
+    return " ".join(f'data-{name}="{escaped(value)}"' for name, value in keys.items() if value is not None)
+
+
+def _question(row: Row) -> str:
+    """What is asked, and the choices as a list with the chosen and the wanted one marked."""
+    if not row.question.strip():
+        return '<p class="empty">The question could not be read.</p>'
+    question = split_question(row.question)
+    items = ""
+    for option in question.options:
+        marks = [name for name, letter in (("chosen", row.returned), ("wanted", row.target)) if letter == option.letter]
+        said = f' <span class="mark">{" and ".join(marks)}</span>' if marks else ""
+        kind = "bad" if marks == ["chosen"] and row.target is not None else "good" if "wanted" in marks else "open"
+        items += f'<li class="{kind if marks else ""}">{option.letter}. {escaped(option.text[:200])}{said}</li>'
+    options = f'<ul class="options" dir="auto">{items}</ul>' if items else ""
+    return f'<p class="question" dir="auto">{escaped(question.stem[:600])}</p>{options}'
+
+
+def _answered(row: Row) -> str:
+    if row.returned == NO_CHOICE and not row.outcome.answer:
+        answered = f"Answered <b>nothing</b> (handed over as {NO_CHOICE})"
+    else:
+        answered = f"Answered <b>{escaped(row.returned[:200]) or 'nothing'}</b>"
+    return answered if row.target is None else f"{answered}, wanted <b>{escaped(row.target[:200])}</b>"
+
+
+def _figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | None) -> Iterator[str]:
+    """The pictures of the turns, in order; the first has the boxes on it."""
+    source = outcome.source
+    if source is None or not outcome.turns:
+        yield '<p class="empty">The image could not be read.</p>'
+        return
+    for turn in outcome.turns:
+        is_crop = turn.name == "answer" and outcome.box_source is not None
+        over = "" if is_crop else boxes_over(source, outcome.box_source, target)
+        if is_crop:
+            said = f"<b>The close-up</b> {percent(outcome.area_ratio)} of the picture"
+        elif turn.name == "look":
+            said = f"<b>First look</b> {size(source)} shown as {size(turn.view)}"
+        elif len(outcome.turns) > 1:
+            said, over = f"<b>No usable box</b> so the whole picture again, as {size(turn.view)}", ""
+        else:
+            said = f"<b>The picture</b> {size(source)} shown as {size(turn.view)}"
+        yield f"<figure>{_shot(turn, pictures.get(turn.name), over)}<figcaption>{said}</figcaption></figure>"
+
+
+def _shot(turn: TurnRecord, picture: Picture | None, over: str) -> str:
+    px: Size = picture.size if picture else turn.view
+    shape = f'style="--ratio:{px.width / px.height:.4f}"'
+    if picture is None:
+        return f'<div class="shot outline" {shape}><span>no picture</span>{over}</div>'
+    return (
+        f'<div class="shot" {shape}><img src="{picture.data_url}" width="{px.width}" height="{px.height}" '
+        f'loading="lazy" decoding="async" alt="What the model saw in the turn “{escaped(turn.name)}”">{over}</div>'
+    )
+
+
+def _details(row: Row) -> str:
+    outcome = row.outcome
+    replies = "".join(
+        f'<section class="turn"><h4>{escaped(_TURNS.get(turn.name, turn.name))}</h4>{passage(turn.reply)}</section>'
+        for turn in outcome.turns
+    )
+    facts = [
+        ("Answer read from the reply", escaped(outcome.answer[:2000]) or "(none)"),
+        ("Handed over for scoring", escaped(row.returned[:2000]) or "(nothing)"),
+        ("Box the model wrote", _box(outcome.box_view, "of the first view")),
+        ("Box that was cut out", _box(outcome.box_source, "of the original")),
+        ("Mended", escaped("; ".join(outcome.repairs)) or "nothing"),
+        ("One full-detail pass", f"{count(outcome.single_pass_tokens)} image tokens"),
+    ]
+    facts += [(escaped(name), f"{value:g}") for name, value in row.metrics.items()]
+    listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    return (
+        f'<section class="turn asked"><h4>Question in full</h4>{passage(row.question)}</section>'
+        f'<div class="turns">{replies}</div>{_turns_table(outcome)}<dl class="facts-list">{listed}</dl>'
+    )
+
+
+def _turns_table(outcome: Outcome) -> str:
+    if not outcome.turns:
+        return ""
+    body = ""
+    for turn in outcome.turns:
+        cells = (
+            size(turn.view),
+            count(turn.visual_tokens),
+            count(turn.prompt_tokens),
+            count(turn.cached_tokens),
+            count(turn.new_tokens),
+            seconds(turn.seconds),
+            "itself" if turn.finish == "stop" else f"{escaped(turn.finish)} limit",
+        )
+        body += f'<tr><th scope="row">{escaped(turn.name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in _COLUMNS)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _box(box: Box | None, frame: str) -> str:
+    if box is None:
+        return "none"
+    corners = ", ".join(f"{round(corner, 1):g}" for corner in box.as_tuple())
+    return f"[{corners}] px {frame}"

@@ -1,0 +1,163 @@
+"""The upper half of the page: what the run came to, in tiles, plots and a table of tasks."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .markup import UNKNOWN, count, escaped, percent, seconds
+from .plots import Bar, bins, columns, horizontal
+from .rows import Row
+
+_AREA_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+_AREA_LABELS = ("<½%", "½–1", "1–2", "2–5", "5–10", "10–20", "20–50", ">50%")
+
+
+def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
+    """One tile a figure: the number, what it is, and what it is made of.
+
+    Args:
+        summary: as `summary.summarise` returns it.
+        zoomed: whether the model was asked where to look.
+    """
+    s = summary
+    judged = f"of {count(s['judged'])} with a verdict" if s["judged"] else "no verdicts: none were given with --samples"
+    problems = ", ".join(f"{kind} {number:,}" for kind, number in s["failures"].items())
+    cost = f"one full-detail pass would take {count(s['single_pass_tokens'])}"
+    turns = f"first look {count(s['visual_tokens_look'])} + close-up {count(s['visual_tokens_answer'])}; {cost}"
+    area = f"on average {percent(s['area_ratio_mean'])} of the picture"
+    slowest = f"95 in 100 took at most {seconds(s['latency_s_p95'])}"
+    shown = [
+        _tile(count(s["samples"]), "questions asked", "samples in this run"),
+        _tile(percent(s["accuracy"]), "answered correctly", judged),
+        _tile(percent(s["zoom_success"]), "pointed at a usable part", area) if zoomed else "",
+        _known(percent(s["target_coverage"]), "of the evidence inside the close-up", "target coverage, mean"),
+        _tile(count(s["visual_tokens_total"]), "image tokens per question", turns if zoomed else cost),
+        _known(percent(s["visual_token_share"]), "of the full-detail cost", "image tokens used / those of one pass"),
+        _known(seconds(s["latency_s_p50"]), "typical time per question", slowest),
+        _tile(count(len(s["failed_samples"])), "samples with problems", problems or "none", bad=bool(problems)),
+        _known(percent(s["cached_share_turn2"]), "of turn 1 reused in turn 2", "found in the prefix cache"),
+    ]
+    return f'<ul class="tiles">{"".join(shown)}</ul>'
+
+
+def plots(rows: Sequence[Row], summary: Mapping[str, Any], *, zoomed: bool) -> str:
+    """The plots that there is data for."""
+    shown = [_tokens_plot(summary, zoomed=zoomed)]
+    areas = [row.outcome.area_ratio for row in rows if row.outcome.area_ratio is not None]
+    if areas:
+        shown.append(_area_plot(areas))
+    times = [row.outcome.seconds for row in rows if row.outcome.seconds is not None]
+    if times:
+        shown.append(_latency_plot(times, summary))
+    shown.append(_problems_plot(summary))
+    return f'<div class="plots">{"".join(shown)}</div>'
+
+
+def tasks_table(summaries: Mapping[str, Mapping[str, Any]], *, zoomed: bool) -> str:
+    """The figures of each task; nothing for a single one."""
+    if len(summaries) < 2:
+        return ""
+    headings = ["task", "samples", "correct", "image tokens", "of one pass", "typical time", "problems"]
+    headings[3:3] = ["usable box"] if zoomed else []
+    body = ""
+    for task, s in summaries.items():
+        cells = (
+            count(s["samples"]),
+            percent(s["accuracy"]),
+            *([percent(s["zoom_success"])] if zoomed else []),
+            count(s["visual_tokens_total"]),
+            percent(s["visual_token_share"]),
+            seconds(s["latency_s_p50"]),
+            count(len(s["failed_samples"])),
+        )
+        body += f'<tr><th scope="row">{escaped(task)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+    head = "".join(f'<th scope="col">{heading}</th>' for heading in headings)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="Figures by task">'
+        f'<table class="tasks"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _tile(number: str, label: str, made_of: str, *, bad: bool = False) -> str:
+    kind = "tile unknown" if number == UNKNOWN else "tile bad" if bad else "tile"
+    return f'<li class="{kind}"><strong>{number}</strong> <b>{label}</b> <small>{escaped(made_of)}</small></li>'
+
+
+def _known(number: str, label: str, made_of: str) -> str:
+    """A tile, if there is anything to tell."""
+    return "" if number == UNKNOWN else _tile(number, label, made_of)
+
+
+def _tokens_plot(summary: Mapping[str, Any], *, zoomed: bool) -> str:
+    used, single = summary["visual_tokens_total"] or 0, summary["single_pass_tokens"] or 0
+    # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
+    parts = [("look", summary["visual_tokens_look"] or 0), ("answer", summary["visual_tokens_answer"] or 0)]
+    scale = used / (sum(length for _, length in parts) or 1)
+    bars = [
+        Bar("this run", count(used), [(kind, length * scale) for kind, length in parts]),
+        Bar("one pass in full detail", count(single), [("single", single)]),
+    ]
+    description = f"Image tokens per question: this run {count(used)}, one pass in full detail {count(single)}."
+    legend = '<span class="key look"></span>first look <span class="key answer"></span>close-up' if zoomed else ""
+    return _plot(
+        "Image tokens per question", horizontal(bars, description=description), f"Mean over all samples. {legend}"
+    )
+
+
+def _area_plot(areas: Sequence[float]) -> str:
+    counts = [0] * len(_AREA_LABELS)
+    for area in areas:
+        counts[bisect_right(_AREA_EDGES, area) - 1] += 1
+    ticks = [(i + 0.5, label) for i, label in enumerate(_AREA_LABELS)]
+    said = ", ".join(f"{label}: {number}" for label, number in zip(_AREA_LABELS, counts, strict=True))
+    drawn = columns(counts, ticks=ticks, description=f"Samples by the close-up's share of the picture. {said}")
+    return _plot(
+        "How much of the picture the close-up shows", drawn, "Samples by the crop's share of the area, in per cent."
+    )
+
+
+def _latency_plot(times: Sequence[float], summary: Mapping[str, Any]) -> str:
+    width, counts, is_open = bins(times)
+    every = -(-len(counts) // 6)
+    last = len(counts) - is_open
+    ticks = [(float(i), f"{i * width:g} s") for i in range(0, last + 1, every) if not is_open or last - i >= 1]
+    if is_open:
+        ticks.append((last + 0.5, f">{last * width:g}"))
+    marks = []
+    for key, label in (("latency_s_p50", "half"), ("latency_s_p95", "95 in 100")):
+        place = min(summary[key] / width, len(counts) - 0.5)
+        marks.append((place, f"{label} within {seconds(summary[key])}"))
+    description = f"Samples by seconds. {marks[0][1]}, {marks[1][1]}."
+    drawn = columns(counts, ticks=ticks, marks=marks, description=description)
+    return _plot("Time per question", drawn, "Wall time of a sample, waiting for others in its batch included.")
+
+
+def _problems_plot(summary: Mapping[str, Any]) -> str:
+    failures, samples = summary["failures"], summary["samples"]
+    if not failures:
+        return _plot("Problems", '<p class="none">None. Every reply could be read as it was meant.</p>', "")
+    ordered = sorted(failures.items(), key=lambda item: -item[1])
+    bars = [
+        Bar(_MEANING.get(kind, kind), f"{number:,} ({percent(number / samples)})", [("problem", number)])
+        for kind, number in ordered
+    ]
+    description = "Samples by kind of problem: " + ", ".join(f"{kind} {number}" for kind, number in ordered)
+    return _plot(
+        "Problems",
+        horizontal(bars, description=description, full=samples),
+        "Share of all samples; one can have several.",
+    )
+
+
+_MEANING = {
+    "image": "image: could not be read",
+    "look": "look: no usable box in the first reply",
+    "answer": "answer: none in the last reply",
+    "truncated": "truncated: a reply hit its length limit",
+}
+
+
+def _plot(title: str, drawing: str, caption: str) -> str:
+    return f'<figure class="panel"><h3>{title}</h3>{drawing}<figcaption>{caption}</figcaption></figure>'

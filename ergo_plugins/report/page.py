@@ -1,0 +1,115 @@
+"""The page: one HTML file that holds everything it shows and asks no server for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from string import Template
+
+from .. import __version__
+from .cards import card
+from .markup import count, escaped
+from .overview import plots, tasks_table, tiles
+from .pictures import embed_all
+from .rows import Run
+from .summary import by_task, summarise
+
+LONGEST_SETTING = 2000
+
+
+def page(run: Run, *, previews: int) -> str:
+    """A run as HTML.
+
+    Args:
+        run: what to show.
+        previews: pictures of at most so many samples are put into the page.
+    """
+    rows = run.rows
+    zoomed = any(turn.name == "look" for row in rows for turn in row.outcome.turns)
+    pictures, unreadable = embed_all(rows, previews)
+    summary, script = summarise(rows), _part("page.js")
+    return Template(_part("page.html")).substitute(
+        title=escaped(" · ".join([_model(run), *run.tasks])),
+        model=escaped(_model(run)),
+        method=escaped(", ".join(sorted({row.outcome.method for row in rows})) or "unknown"),
+        tasks=escaped(", ".join(run.tasks) or "unknown"),
+        name=escaped(run.name),
+        version=escaped(__version__),
+        lead=_LEAD_ZOOM if zoomed else _LEAD_SINGLE,
+        notes=_notes(run, unreadable),
+        settings=_settings(run),
+        tiles=tiles(summary, zoomed=zoomed),
+        plots=plots(rows, summary, zoomed=zoomed),
+        tasks_table=tasks_table(by_task(rows), zoomed=zoomed),
+        pictures_note=_pictures_note(run, len(pictures)),
+        task_options=_options(sorted({row.task for row in rows})),
+        problem_options=_options(sorted(summary["failures"])),
+        total=count(len(rows)),
+        cards="\n".join(card(i, row, pictures.get(i, {})) for i, row in enumerate(rows)),
+        css=_part("page.css"),
+        js=script,
+        js_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    )
+
+
+_LEAD_ZOOM = """<p>A model that reads pictures was asked questions about large images. Reading a large image in full
+detail is expensive, so the model works in <b>two steps</b>. It first sees the whole picture reduced in size and marks
+the part it needs, the <span class="ink-box">orange box</span>. Then it is shown only that part in full detail, and
+answers.</p>
+<p>Each card below is one question: on the left what the model saw first, with its box; beside it the close-up it asked
+for; then the question and its answer. <b>Image tokens</b> are the pieces a picture is cut into for the model: fewer of
+them cost less time and memory.</p>"""
+
+_LEAD_SINGLE = """<p>A model that reads pictures was asked questions about images, each shown once and reduced in size
+where needed, <b>without zooming in</b>. Such a run is the yardstick for runs that zoom.</p>
+<p>Each card below is one question: the picture as the model saw it, the question, and its answer. <b>Image tokens</b>
+are the pieces a picture is cut into for the model: fewer of them cost less time and memory.</p>"""
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _model(run: Run) -> str:
+    named = run.settings.get("model")
+    return "/".join(str(named).rstrip("/").split("/")[-2:]) if named else run.name
+
+
+def _notes(run: Run, unreadable: int) -> str:
+    notes = list(run.notes)
+    if unreadable:
+        notes.append(f"{unreadable} preview pictures named in the input are missing or damaged.")
+    return "".join(f'<p class="note">{escaped(note)}</p>' for note in notes)
+
+
+def _settings(run: Run) -> str:
+    shown = []
+    for name, value in run.settings.items():
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        shown.append(f"<div><dt>{escaped(name)}</dt><dd>{escaped(text[:LONGEST_SETTING])}</dd></div>")
+    return "".join(shown) or "<div><dt>none recorded</dt><dd></dd></div>"
+
+
+def _pictures_note(run: Run, shown: int) -> str:
+    said = _pictures_said(run, shown)
+    if any(row.target_box_source for row in run.rows):
+        said += ' Where it is known, the <span class="ink-target">dashed green box</span> marks the evidence.'
+    return said
+
+
+def _pictures_said(run: Run, shown: int) -> str:
+    total = len(run.rows)
+    if shown == total:
+        return f"Pictures of all {total:,} samples are included."
+    if not any(row.previews for row in run.rows):
+        return "This run kept no pictures; boxes are drawn on outlines."
+    return (
+        f"Pictures of {shown:,} of {total:,} samples are included (<code>--previews</code>); "
+        "of the others only outlines are drawn. Up to half of them are of samples that went wrong."
+    )
+
+
+def _options(names: list[str]) -> str:
+    return "".join(f'<option value="{escaped(name)}">{escaped(name)}</option>' for name in names)

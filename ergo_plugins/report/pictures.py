@@ -1,0 +1,97 @@
+"""Previews inside the page: small pictures as data URLs, and boxes drawn over them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from ..core.geometry import Box, Size
+from ..core.images import size_of, to_rgb
+from .rows import Row
+
+LONGEST_SIDE_PX = 640
+JPEG_QUALITY = 82
+
+_AS_IT_IS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A preview for an ``img`` element."""
+
+    data_url: str
+    size: Size
+
+
+def embed(path: Path) -> Picture:
+    """A preview's file as it is, or reduced where it is larger than `LONGEST_SIDE_PX`.
+
+    Raises:
+        OSError: there is no such file, or it is not a picture.
+        Image.DecompressionBombError: it is too large to be one.
+    """
+    content = path.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        kind = _AS_IT_IS.get(image.format or "")
+        if kind is None or max(image.size) > LONGEST_SIDE_PX:
+            small = to_rgb(image)
+            small.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX))
+            buffer = io.BytesIO()
+            small.save(buffer, "JPEG", quality=JPEG_QUALITY)
+            content, kind, size = buffer.getvalue(), "image/jpeg", size_of(small)
+        else:
+            image.load()  # a damaged file is told here and not by an empty frame in the page
+            size = size_of(image)
+    return Picture(f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}", size)
+
+
+def embed_all(rows: Sequence[Row], limit: int) -> tuple[dict[int, dict[str, Picture]], int]:
+    """``(pictures by turn name by row number, how many files could not be shown)`` for at most ``limit`` rows."""
+    pictures: dict[int, dict[str, Picture]] = {}
+    unreadable = 0
+    for number in chosen(rows, limit):
+        found: dict[str, Picture] = {}
+        for turn, path in rows[number].previews.items():
+            try:
+                found[turn] = embed(path)
+            except (OSError, Image.DecompressionBombError):  # counted, and the count is said in the page
+                unreadable += 1
+        if found:
+            pictures[number] = found
+    return pictures, unreadable
+
+
+def chosen(rows: Sequence[Row], limit: int) -> list[int]:
+    """Numbers of the rows whose previews are shown: those that went wrong get up to half of the places, the first of
+    the others the rest."""
+    having = [number for number, row in enumerate(rows) if row.previews]
+    if len(having) <= limit:
+        return having
+    wrong = [number for number in having if rows[number].went_wrong]
+    fine = [number for number in having if not rows[number].went_wrong]
+    places_for_wrong = max(limit // 2, limit - len(fine))
+    return sorted((wrong[:places_for_wrong] + fine)[:limit])
+
+
+def boxes_over(source: Size, box_source: Box | None, target_source: Box | None) -> str:
+    """A drawing to lay over a picture of the whole source: the crop's box, all else dimmed, and the target's box."""
+    drawn = ""
+    if box_source is not None:
+        b, s = box_source, source
+        around = f"M0 0H{s.width}V{s.height}H0ZM{b.x1:g} {b.y1:g}H{b.x2:g}V{b.y2:g}H{b.x1:g}Z"
+        drawn += f'<path class="dim" d="{around}"/>{_rectangle("halo", b)}{_rectangle("box", b)}'
+    if target_source is not None:
+        drawn += _rectangle("target", target_source)
+    return (
+        f'<svg class="over" viewBox="0 0 {source.width} {source.height}" preserveAspectRatio="none" '
+        f'aria-hidden="true">{drawn}</svg>'
+    )
+
+
+def _rectangle(kind: str, box: Box) -> str:
+    return f'<rect class="{kind}" x="{box.x1:g}" y="{box.y1:g}" width="{box.width:g}" height="{box.height:g}"/>'

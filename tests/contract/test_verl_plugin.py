@@ -1,0 +1,105 @@
+"""How the plugin gets into verl: through the real entry point, in fresh processes, late and loudly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+OURS = "[name for name in sys.modules if name.startswith('ergo_plugins.verl_plugin.') and name[26:] != 'register']"
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run code in a fresh process."""
+    env = {name: value for name, value in os.environ.items() if name != "VERL_PLATFORM"} | environment
+    command = [sys.executable, "-W", "ignore", "-c", f"import sys\n{code}"]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def printed(code: str, **environment: str) -> str:
+    done = python(code, **environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()[-1]
+
+
+def test_importing_verl_imports_nothing_of_ours_but_the_registration() -> None:
+    assert printed(f"import verl; print({OURS})") == "[]"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls as get; "
+        "print(get('ergo').__name__ == 'ErgoRewardManager')",
+        "from verl.experimental.agent_loop.agent_loop import _agent_loop_registry as loops; "
+        "print(loops['ergo_zoom']['_target_'].endswith('.ErgoZoomLoop'))",
+        "from verl.experimental.agent_loop.tool_parser import ToolParser; "
+        "print(ToolParser.get_tool_parser('ergo_zoom', None) is not None)",
+        "from verl.trainer.ppo.v1 import get_trainer_cls as get; print(get('ergo_sync').__name__ == 'ErgoSyncTrainer')",
+    ],
+    ids=["reward manager", "agent loop", "tool parser", "trainer"],
+)
+def test_every_name_is_known_where_it_is_looked_up(code: str) -> None:
+    assert printed(code) == "True"
+
+
+@pytest.mark.parametrize(
+    "module", ["agent_loop", "reward_manager", "trainer", "crop_tool", "compute_score", "cpu.rollout"]
+)
+def test_our_modules_can_be_imported_first(module: str) -> None:
+    """As Ray does when it unpickles one of our classes: verl is then imported while our module is half loaded."""
+    code = f"import ergo_plugins.verl_plugin.{module} as ours; print(ours.__name__)"
+    assert printed(code, VERL_PLATFORM="ergo_cpu").endswith(module)
+
+
+def test_stock_runs_do_not_see_the_cpu_backend() -> None:
+    code = (
+        "import verl.workers.engine\n"
+        "from verl.workers.rollout import base, replica\n"
+        "from verl.plugin.platform import platform_manager\n"
+        "names = [*platform_manager.PlatformRegistry.registered_names(), *replica.RolloutReplicaRegistry._registry, "
+        "*[name for name, _ in base._ROLLOUT_REGISTRY]]\n"
+        f"print([name for name in names if 'ergo' in name], [name for name in {OURS} if 'cpu' in name])"
+    )
+    assert printed(code) == "[] []"
+
+
+def test_the_cpu_backend_is_there_when_asked_for() -> None:
+    code = (
+        "import verl.workers.engine\n"
+        "from verl.plugin.platform import get_platform\n"
+        "from verl.workers.engine.base import EngineRegistry\n"
+        "from verl.workers.rollout.base import get_rollout_class\n"
+        "from verl.workers.rollout.replica import get_rollout_replica_class\n"
+        "print(get_platform().device_name, EngineRegistry.get_engine_cls('language_model', 'fsdp2').__name__, "
+        "get_rollout_class('ergo_hf').__name__, get_rollout_replica_class('ergo_hf').__name__)"
+    )
+    assert printed(code, VERL_PLATFORM="ergo_cpu") == "cpu CpuFSDPEngineWithLMHead HFServerAdapter HFReplica"
+
+
+def test_a_failure_is_loud_and_says_what_to_install() -> None:
+    done = python("sys.modules['aiohttp'] = None\nimport verl.experimental.reward_loop.reward_manager")
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert "ergo_plugins could not register reward_manager with verl 0.9.1" in last
+    assert "pip install 'ergo-plugins[verl]'" in last
+
+
+def test_position_ids_of_equally_long_samples_are_mended() -> None:
+    code = (
+        "import torch\n"
+        "from tensordict import TensorDict\n"
+        "import verl.workers.engine\n"
+        "from ergo_plugins.verl_plugin.cpu.engine import mend_position_ids\n"
+        "from verl.utils import tensordict_utils as tu\n"
+        "samples = [torch.arange(20).reshape(4, 5) + 100 * i for i in range(2)]\n"
+        "ragged = torch.nested.as_nested_tensor(samples, layout=torch.jagged)\n"
+        "data = TensorDict({'position_ids': ragged}, batch_size=[2])\n"
+        "mend_position_ids(data)\n"
+        "rows = [data['position_ids'].values()[:, :5], data['position_ids'].values()[:, 5:]]\n"
+        "print(all(torch.equal(a, b) for a, b in zip(rows, samples)), data['position_ids']._ragged_idx, "
+        "len(tu.chunk_tensordict(data, 2)))"
+    )
+    assert printed(code, VERL_PLATFORM="ergo_cpu") == "True 2 2"

@@ -1,0 +1,184 @@
+"""GRPO steps of stock verl with real Ray, real servers and the shipped policy, one run for each way to be rewarded."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from judge_server import JudgeServer
+from PIL import Image
+from verl_runs import ENVIRONMENT, ROOT, change_rows, make_rows, verl
+
+PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
+
+
+def test_the_tiny_recipe_is_killed_resumed_and_merged(tmp_path: Path) -> None:
+    make_rows(tmp_path, 20)
+    run = subprocess.run(
+        ["bash", "recipes/tiny/train.sh", "data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"],
+        cwd=ROOT,
+        env={
+            **ENVIRONMENT,
+            "VENV": sys.prefix,
+            "SKIP_INSTALL": "1",
+            "EVALUATE": "no",
+            "OUT": str(tmp_path),
+            "STEPS": "4",
+            "KILL_AT": "2",
+            "RAY_FOLDER": f"/tmp/ray_{os.getpid()}",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "Killed verl at the checkpoint of step 2" in run.stdout
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["steps"] == [1, 2, 3, 4]
+    assert summary["log_probabilities"]["pearson_min"] >= 0.9999
+    assert summary["validation"]["last"]["reward"] > 2
+    assert set(summary["parts"]["last"]) >= set(PARTS)
+    assert (tmp_path / "merged" / "model.safetensors").exists()
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_rows(tmp_path_factory.mktemp("rows"))
+
+
+def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path: Path) -> None:
+    with JudgeServer(lambda number, *_: 500 if number % 5 == 0 else "<answer>A</answer>") as judge:
+        run = verl(
+            tmp_path,
+            rows,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            "+ergo.judge.first_delay_s=0.05",
+        )
+        asked = judge.asked
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    assert all(f"ergo/{part}" in step for part in PARTS)
+    total = step["ergo/region"] + 0.5 * step["ergo/box"] + step["ergo/accuracy"] + step["ergo/format"]
+    assert step["critic/rewards/mean"] == pytest.approx(total, abs=1e-6)
+    assert step["ergo/judge_calls"] * 16 == pytest.approx(len(asked))
+    assert step["ergo/judge_errors"] > 0
+    assert len(asked) < 16, "rollouts that look at the same crop are judged once"
+    assert all(request.images[0].size == (112, 112) for request in asked), "the crop, never the original"
+
+
+@pytest.mark.parametrize("trouble", [500, None, "dots, I guess"])
+def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path, trouble: Any) -> None:
+    with JudgeServer(lambda *_: trouble) as judge:
+        run = verl(
+            tmp_path,
+            rows,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            "+ergo.judge.attempts=2",
+            "+ergo.judge.first_delay_s=0.05",
+        )
+    assert run.exit_code != 0
+    assert f"no verdict from {judge.url}" in run.log
+    assert run.trained == []
+
+
+def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) -> None:
+    policy = ROOT / "recipes/tiny/policy"
+    run = verl(
+        tmp_path,
+        rows,
+        "ergo.judge.source=reward_model",
+        "+ergo.judge.max_new_tokens=24",
+        "+ergo.judge.attempts=2",
+        "+ergo.judge.first_delay_s=0.05",
+        "reward.custom_reward_function.path=pkg://ergo_plugins.verl_plugin.compute_score",
+        "reward.reward_model.enable=True",
+        "reward.reward_model.enable_resource_pool=True",
+        "reward.reward_model.n_gpus_per_node=1",
+        "reward.reward_model.nnodes=1",
+        f"reward.reward_model.model_path={policy}",
+        "reward.reward_model.rollout.name=ergo_hf",
+        "reward.reward_model.rollout.tensor_model_parallel_size=1",
+        "reward.reward_model.rollout.skip_tokenizer_init=False",
+        "ray_kwargs.ray_init.num_gpus=2",
+        "+ergo.trainer.max_lost=1.0",
+    )
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    assert step["ergo/judge_calls"] > 0
+
+
+def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
+    data = make_rows(tmp_path, 12, "--coarse-tokens", "16", "--agent", "tool_agent")
+    tool = tmp_path / "tool.yaml"
+    zoom = {
+        "coarse_tokens": 16,
+        "crop_tokens": 16,
+        "resample": "box",
+        "prompts": str(ROOT / "recipes/tiny/prompts.yaml"),
+    }
+    config = {"type": "native", "zoom": zoom}
+    tool.write_text(
+        json.dumps({"tools": [{"class_name": "ergo_plugins.verl_plugin.crop_tool.ErgoCropTool", "config": config}]})
+    )
+    run = verl(
+        tmp_path,
+        data,
+        "actor_rollout_ref.rollout.agent.default_agent_loop=tool_agent",
+        "actor_rollout_ref.rollout.multi_turn.enable=True",
+        "actor_rollout_ref.rollout.multi_turn.format=ergo_zoom",
+        "actor_rollout_ref.rollout.multi_turn.max_assistant_turns=2",
+        "actor_rollout_ref.rollout.multi_turn.max_tool_response_length=4096",
+        f"actor_rollout_ref.rollout.multi_turn.tool_config_path={tool}",
+        "reward.reward_manager.name=naive",
+        "reward.custom_reward_function.path=pkg://ergo_plugins.verl_plugin.compute_score",
+        "+reward.custom_reward_function.reward_kwargs.judge.source=rules",
+        "+reward.custom_reward_function.reward_kwargs.reward.gamma=0.5",
+    )
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    assert step["ergo/zoomed"] > 0.5
+    assert step["training/rollout_actor_probs_pearson_corr"] >= 0.9999
+
+
+def test_two_ranks(rows: Path, tmp_path: Path) -> None:
+    run = verl(tmp_path, rows, "trainer.n_gpus_per_node=2", "ray_kwargs.ray_init.num_gpus=2")
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    assert step["training/rollout_actor_probs_pearson_corr"] >= 0.9999
+
+
+def test_a_damaged_image_stops_the_run_and_is_named(tmp_path: Path) -> None:
+    data = make_rows(tmp_path)
+
+    def damage(table: Any) -> None:
+        path = Path(table["extra_info"][0]["image_path"])
+        path.write_bytes(path.read_bytes()[:2000])
+
+    change_rows(data, damage)
+    run = verl(tmp_path, data, "data.train_batch_size=8", "actor_rollout_ref.actor.ppo_mini_batch_size=8")
+    assert run.exit_code != 0
+    assert "panels 0" in run.log
+    assert "lost trajectories" in run.log
+    assert run.trained == []
+
+
+def test_a_misconfiguration_stops_the_run_at_the_start(rows: Path, tmp_path: Path) -> None:
+    run = verl(tmp_path, rows, "+ergo.reward.gama=0.5")
+    assert run.exit_code != 0
+    assert "ergo.reward has no key gama" in run.log
+
+
+def test_images_of_the_rows_are_large(rows: Path) -> None:
+    sizes = [Image.open(path).size for path in (rows.parent / "panels" / "images").glob("*.png")]
+    assert min(min(size) for size in sizes) >= 2000
