@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-OURS = "[name for name in sys.modules if name.startswith('ergo_plugins.verl_plugin.') and name[26:] != 'register']"
+OURS = "[name for name in sys.modules if name.startswith('ergo_plugins.verl_plugin.') and name[25:] != 'register']"
 
 
 def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -80,7 +80,7 @@ def test_the_cpu_backend_is_there_when_asked_for() -> None:
 
 
 def test_a_failure_is_loud_and_says_what_to_install() -> None:
-    done = python("sys.modules['aiohttp'] = None\nimport verl.experimental.reward_loop.reward_manager")
+    done = python("sys.modules['ergo_plugins.judge'] = None\nimport verl.experimental.reward_loop.reward_manager")
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert "ergo_plugins could not register reward_manager with verl 0.9.1" in last

@@ -26,6 +26,7 @@ SPLIT: list[tuple[str, str, dict[str, str]]] = [
     ("Which?\nA. only", "Which?\nA. only", {}),
     ("Which?\nB. two\nC. three", "Which?\nB. two\nC. three", {}),
     ("Plan\nA. not a list\n\nWhich?\nA. one\nB. two", "Plan\nA. not a list\nWhich?", {"A": "one", "B": "two"}),
+    ("A. Plan\nA. one\nB. two", "A. Plan", {"A": "one", "B": "two"}),
     ("A. Smith drives the car. Which colour is it?", "A. Smith drives the car. Which colour is it?", {}),
     ("Did A. Smith or B. Jones win?", "Did A. Smith or B. Jones win?", {}),
     ("Which of the parts A, B and C is the root?", "Which of the parts A, B and C is the root?", {}),

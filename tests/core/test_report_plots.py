@@ -3,7 +3,7 @@
 import math
 import xml.etree.ElementTree as ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ergo_plugins.report.plots import WIDTH, Bar, bins, columns, horizontal
@@ -12,6 +12,8 @@ SECONDS = st.lists(st.floats(0, 1e6, allow_nan=False), min_size=1, max_size=200)
 
 
 @given(SECONDS)
+@example([5e-324])
+@example([0.0, 1e-12])
 def test_bins_hold_every_value_once(values: list[float]) -> None:
     width, counts, is_open = bins(values)
     assert sum(counts) == len(values)
