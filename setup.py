@@ -18,7 +18,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["ergo_plugins", "ergo_plugins.*"]),
     package_data={"ergo_plugins": ["py.typed", "report/*.html", "report/*.css", "report/*.js"]},
-    install_requires=["pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
+    install_requires=["packaging>=23", "pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
     extras_require={
         "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.11", "openai>=1.60"],
         "vllm": ["vllm>=0.24,<0.32"],

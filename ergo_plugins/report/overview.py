@@ -26,14 +26,14 @@ def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
     problems = ", ".join(f"{kind} {number:,}" for kind, number in s["failures"].items())
     cost = f"one full-detail pass would take {count(s['single_pass_tokens'])}"
     turns = f"first look {count(s['visual_tokens_look'])} + close-up {count(s['visual_tokens_answer'])}; {cost}"
-    area = f"on average {percent(s['area_ratio_mean'])} of the picture"
+    area = f"on average {percent(s['area_ratio'])} of the picture"
     slowest = f"95 in 100 took at most {seconds(s['latency_s_p95'])}"
     shown = [
         _tile(count(s["samples"]), "questions asked", "samples in this run"),
         _tile(percent(s["accuracy"]), "answered correctly", judged),
         _tile(percent(s["zoom_success"]), "pointed at a usable part", area) if zoomed else "",
         _known(percent(s["target_coverage"]), "of the evidence inside the close-up", "target coverage, mean"),
-        _tile(count(s["visual_tokens_total"]), "image tokens per question", turns if zoomed else cost),
+        _tile(count(s["visual_tokens"]), "image tokens per question", turns if zoomed else cost),
         _known(percent(s["visual_token_share"]), "of the full-detail cost", "image tokens used / those of one pass"),
         _known(seconds(s["latency_s_p50"]), "typical time per question", slowest),
         _tile(count(len(s["failed_samples"])), "samples with problems", problems or "none", bad=bool(problems)),
@@ -67,7 +67,7 @@ def tasks_table(summaries: Mapping[str, Mapping[str, Any]], *, zoomed: bool) -> 
             count(s["samples"]),
             percent(s["accuracy"]),
             *([percent(s["zoom_success"])] if zoomed else []),
-            count(s["visual_tokens_total"]),
+            count(s["visual_tokens"]),
             percent(s["visual_token_share"]),
             seconds(s["latency_s_p50"]),
             count(len(s["failed_samples"])),
@@ -91,7 +91,7 @@ def _known(number: str, label: str, made_of: str) -> str:
 
 
 def _tokens_plot(summary: Mapping[str, Any], *, zoomed: bool) -> str:
-    used, single = summary["visual_tokens_total"] or 0, summary["single_pass_tokens"] or 0
+    used, single = summary["visual_tokens"] or 0, summary["single_pass_tokens"] or 0
     # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
     parts = [("look", summary["visual_tokens_look"] or 0), ("answer", summary["visual_tokens_answer"] or 0)]
     scale = used / (sum(length for _, length in parts) or 1)

@@ -11,6 +11,7 @@ from .markup import escaped
 WIDTH = 360
 _HEIGHT, _TOP, _BOTTOM, _SIDE = 190, 18, 24, 6
 _MARK_HEIGHT = 15
+_NOTHING = 1e-9  # values up to this share one bin: no bin is narrower than what can be written on its edge
 _ROW_HEIGHT, _BAR_HEIGHT = 52, 18
 
 
@@ -63,21 +64,21 @@ def columns(
     """
     room, floor, top = WIDTH - 2 * _SIDE, _HEIGHT - _BOTTOM, _TOP + _MARK_HEIGHT * len(marks)
     step, tallest = room / max(len(counts), 1), max(counts, default=0) or 1
-    drawn = []
+    drawn, labels = [], []  # labels come last, so that no line crosses them
     for i, number in enumerate(counts):
         height = number / tallest * (floor - top)
         x = _SIDE + i * step
         drawn.append(_rectangle("bar", x + 1.5, floor - height, step - 3, height))
         if number and step >= 6 * len(str(number)):
-            drawn.append(_text("value", x + step / 2, floor - height - 5, str(number)))
+            labels.append(_text("value", x + step / 2, floor - height - 5, str(number)))
     drawn.append(f'<line class="axis" x1="0" y1="{floor}" x2="{WIDTH}" y2="{floor}"/>')
-    drawn += [_text("tick", _inside(_SIDE + place * step, label), floor + 16, label) for place, label in ticks]
+    labels += [_text("tick", _inside(_SIDE + place * step, label), floor + 16, label) for place, label in ticks]
     for i, (place, label) in enumerate(marks):
         x = _SIDE + place * step
         y = 10 + _MARK_HEIGHT * (len(marks) - 1 - i)  # the lines come close to each other; their labels must not
         drawn.append(f'<line class="mark" x1="{x:.1f}" y1="{y + 4}" x2="{x:.1f}" y2="{floor}"/>')
-        drawn.append(_text("mark", _inside(x, label), y, label))
-    return _svg(_HEIGHT, drawn, description)
+        labels.append(_text("mark", _inside(x, label), y, label))
+    return _svg(_HEIGHT, drawn + labels, description)
 
 
 def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[float, list[int], bool]:
@@ -92,7 +93,7 @@ def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[
     usual = ordered[max(0, math.ceil(0.95 * len(ordered)) - 1)]
     is_open = 0 < usual * far < ordered[-1]
     top = usual * far / 2 if is_open else ordered[-1]
-    width = _round_step(top / most) if top > 0 else 1.0
+    width = _round_step(top / most) if top > _NOTHING else 1.0
     number = math.floor(top / width) + 1
     counts = [0] * (number + is_open)
     for value in ordered:

@@ -14,14 +14,14 @@ _TABLE = (
     ("judged", "  of so many judged", "{:,}"),
     ("target_coverage", "target covered by the crop", "{:.1%}"),
     ("zoom_success", "zoom found a usable box", "{:.1%}"),
-    ("area_ratio_mean", "crop's share of the image", "{:.1%}"),
+    ("area_ratio", "crop's share of the image", "{:.1%}"),
     ("visual_tokens_look", "visual tokens, look", "{:,.0f}"),
     ("visual_tokens_answer", "visual tokens, answer", "{:,.0f}"),
-    ("visual_tokens_total", "visual tokens, all turns", "{:,.0f}"),
+    ("visual_tokens", "visual tokens, all turns", "{:,.0f}"),
     ("single_pass_tokens", "visual tokens, single pass", "{:,.0f}"),
     ("visual_token_share", "all turns / single pass", "{:.1%}"),
     ("cached_share_turn2", "turn 1 reused in turn 2", "{:.1%}"),
-    ("new_tokens_mean", "tokens written", "{:,.1f}"),
+    ("new_tokens", "tokens written", "{:,.1f}"),
     ("latency_s_p50", "seconds a sample, p50", "{:.2f}"),
     ("latency_s_p95", "seconds a sample, p95", "{:.2f}"),
     ("latency_s_mean", "seconds a sample, mean", "{:.2f}"),
@@ -32,36 +32,17 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     """The figures of some rows, plain enough for JSON.
 
     Returns:
-        ``samples``; ``accuracy``, correct over ``judged`` samples; ``target_coverage``, mean over the samples whose
-        target is known; ``zoom_success``, the share of all samples with a usable box; ``area_ratio_mean`` over those;
-        mean visual tokens a sample (``visual_tokens_look``, ``_answer``, ``_total``) and what one pass over the
-        original would take (``single_pass_tokens``), ``visual_token_share`` being the ratio of their sums;
-        ``latency_s_p50``, ``_p95``, ``_mean``; ``cached_share_turn2``, the share of turn 1 that turn 2 took from the
-        prefix cache; ``new_tokens_mean`` generated a sample; ``failures``, samples by kind of problem; and
-        ``failed_samples``, the keys of samples with any problem. All but the counts may be None.
+        What `core.statistics.summarise` says, and ``accuracy``, correct over ``judged`` samples; ``target_coverage``,
+        the mean over samples whose target is known; and ``failed_samples``, the keys of samples with any problem.
     """
     rows = list(rows)
-    figures = statistics.summarise(row.outcome for row in rows)
     verdicts = [row.correct for row in rows if row.correct is not None]
     covered = [row.target_coverage for row in rows if row.target_coverage is not None]
     return {
-        "samples": figures["samples"],
         "judged": len(verdicts),
         "accuracy": statistics.mean(verdicts),
         "target_coverage": statistics.mean(covered),
-        "zoom_success": figures["zoom_success"],
-        "area_ratio_mean": figures["area_ratio"],
-        "visual_tokens_look": figures["visual_tokens_look"],
-        "visual_tokens_answer": figures["visual_tokens_answer"],
-        "visual_tokens_total": figures["visual_tokens"],
-        "single_pass_tokens": figures["single_pass_tokens"],
-        "visual_token_share": figures["visual_token_share"],
-        "latency_s_p50": figures["latency_s_p50"],
-        "latency_s_p95": figures["latency_s_p95"],
-        "latency_s_mean": figures["latency_s_mean"],
-        "cached_share_turn2": figures["cached_share_turn2"],
-        "new_tokens_mean": figures["new_tokens"],
-        "failures": figures["failures"],
+        **statistics.summarise(row.outcome for row in rows),
         "failed_samples": [row.key for row in rows if row.outcome.problems],
     }
 

@@ -35,17 +35,18 @@ def test_figures() -> None:
         "accuracy": 0.5,
         "target_coverage": 0.5,
         "zoom_success": 0.5,  # an image that cannot be read counts
-        "area_ratio_mean": pytest.approx((0.01 + 0.5) / 2),
+        "area_ratio": pytest.approx((0.01 + 0.5) / 2),
         "visual_tokens_look": 8,
         "visual_tokens_answer": 4,
-        "visual_tokens_total": 9,  # 12, 12, 12 and none
+        "visual_tokens": 9,  # 12, 12, 12 and none
         "single_pass_tokens": 75,
         "visual_token_share": pytest.approx(0.12),
         "latency_s_p50": 2.0,
         "latency_s_p95": 3.0,
         "latency_s_mean": 2.0,
         "cached_share_turn2": pytest.approx((0.75 + 1.0) / 2),  # of the 80 prompted and 20 written before
-        "new_tokens_mean": 30,
+        "prompt_tokens": 115,
+        "new_tokens": 30,
         "failures": {"image": 1, "look": 1},
         "failed_samples": ["spots/2", "spots/3"],
     }
