@@ -13,13 +13,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from . import __version__
+from .usage import CommandError
 
 COMMANDS = ("doctor", "infer", "report.command", "report.summary_command")
 """Modules of subcommands, in the order of the help. None imports a host or torch when it is imported."""
-
-
-class CommandError(Exception):
-    """Something the user gave cannot be used; the message is a sentence that says what, and what to change."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,6 +46,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from ergo_plugins.cli import main as imported_main  # the one whose CommandError the subcommands raise
-
-    sys.exit(imported_main())
+    sys.exit(main())

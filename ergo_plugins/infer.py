@@ -12,7 +12,6 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from .cli import CommandError
 from .core.geometry import Box
 from .core.images import RESAMPLERS, to_rgb
 from .core.questions import split_question
@@ -20,6 +19,7 @@ from .core.turns import Outcome
 from .engines import ENGINES, Engine, EngineFault, open_engine
 from .methods.ergo import ZoomConfig, zoom_episode
 from .methods.prompts import read_prompts
+from .usage import CommandError
 
 BOX_COLOR = "#f76707"
 

@@ -116,8 +116,8 @@ class VisionGrid:
         """Visual tokens of a view whose sides are multiples of ``factor``."""
         return (view.width // self.factor) * (view.height // self.factor)
 
-    def fit(self, size: Size, budget_tokens: int) -> Size:
-        """`fit` within a budget, on this grid and inside its limits.
+    def check_budget(self, budget_tokens: int) -> None:
+        """Make sure that views can be made within a budget.
 
         Raises:
             ValueError: a budget below ``min_tokens``: the image processor would enlarge the view again.
@@ -127,6 +127,14 @@ class VisionGrid:
                 f"a budget of {budget_tokens} visual tokens is less than the {self.min_tokens} that this model's image "
                 f"processor makes of any image; raise the budget or lower the processor's min_pixels"
             )
+
+    def fit(self, size: Size, budget_tokens: int) -> Size:
+        """`fit` within a budget, on this grid and inside its limits.
+
+        Raises:
+            ValueError: see `check_budget`.
+        """
+        self.check_budget(budget_tokens)
         return fit(
             size,
             max_tokens=min(budget_tokens, self.max_tokens),

@@ -12,8 +12,9 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Episode, Reply, Turn, play_batch
+from ..processors import load_processor, vision_grid
 from .base import Engine, EngineFault, Finished, Job
-from .chat import ChatTokens, load_processor, vision_grid
+from .chat import ChatTokens
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ..core.geometry import VisionGrid
 from ..core.turns import Reply, Turn
+from ..processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
-from .chat import load_processor, vision_grid
 from .overlap import LoopThread, Patience, play_overlapping
 
 GRIDS = {

@@ -9,8 +9,9 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Reply, Turn
+from ..processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
-from .chat import ChatTokens, load_processor, vision_grid
+from .chat import ChatTokens
 from .overlap import LoopThread, Patience, play_overlapping
 
 

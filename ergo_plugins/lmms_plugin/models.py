@@ -72,10 +72,12 @@ class ErgoModel(lmms):  # type: ignore[misc]
             )
         try:
             self.arguments = read_arguments(self.engine_name, given)
-        except (ValueError, OSError) as error:
+            options = {**self.host_options(batch_size, device), **self.arguments.engine}
+            self.engine = open_engine(self.engine_name, **options)
+            for budget_tokens in (self.arguments.zoom.coarse_tokens, self.arguments.zoom.crop_tokens):
+                self.engine.grid.check_budget(budget_tokens)
+        except (ValueError, TypeError, OSError) as error:
             raise SystemExit(f"--model_args: {error}") from error
-        options = {**self.host_options(batch_size, device), **self.arguments.engine}
-        self.engine = open_engine(self.engine_name, **options)
 
     def host_options(self, batch_size: int | str, device: str | None) -> dict[str, Any]:
         """Which of lmms-eval's own options the engine takes; none, unless a model says otherwise."""

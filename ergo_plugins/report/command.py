@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..cli import CommandError
+from ..usage import CommandError
 from .journal import read_journal
 from .page import page
 from .rows import Run, UnreadableInput

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ergo_plugins.cli import CommandError
 from ergo_plugins.data import command
+from ergo_plugins.usage import CommandError
 from ergo_plugins.verl_plugin.rows import Row
 
 GOOD = {

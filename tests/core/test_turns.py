@@ -326,6 +326,16 @@ def test_what_went_wrong_is_in_the_outcome(replies: list[Reply], problems: tuple
     assert play(episode(), lambda turn: next(said)).problems == problems
 
 
+@pytest.mark.parametrize(
+    ("grid", "said"), [(VisionGrid(32, "absolute"), [64, 96, 192, 160]), (RELATIVE, [100, 300, 300, 500])]
+)
+def test_where_the_model_pointed_is_kept_in_pixels_of_the_view(grid: VisionGrid, said: list[int]) -> None:
+    outcome = play(episode((1280, 640), ZoomConfig(coarse_tokens=200), grid), scripted(f"<zoom>{said}</zoom>", ANSWER))
+    assert outcome.turns[0].view == Size(640, 320)
+    assert outcome.box_view == Box(64, 96, 192, 160)
+    assert outcome.box_source == Box(128, 192, 384, 320)
+
+
 def test_what_was_mended_is_in_the_outcome() -> None:
     outcome = play(episode(), scripted("<zoom>[99999, 5, -7, 190", "<answer>A</answer><answer>B</answer>"))
     assert outcome.repairs == ("look: no </zoom>", "look: corners swapped", "box: clamped", "answer: last of 2 answers")
