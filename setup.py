@@ -35,7 +35,15 @@ setup(
             "tensorboard",
             "uvicorn",
         ],
-        "dev": ["pytest>=8", "pytest-timeout>=2", "hypothesis>=6.100", "ruff>=0.9", "mypy>=1.14", "types-PyYAML", "types-tqdm"],
+        "dev": [
+            "hypothesis>=6.100",
+            "mypy>=1.14",
+            "pytest>=8",
+            "pytest-timeout>=2",
+            "ruff>=0.9",
+            "types-PyYAML",
+            "types-tqdm",
+        ],
     },
     entry_points={
         "lmms_eval.models": ["ergo = ergo_plugins.lmms_plugin.manifest:manifests"],

@@ -10,12 +10,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from drawing import original
 from PIL import Image
+from world import first_seed, make_scene
 
 ERGO = Path(sys.executable).parent / "ergo"
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 TINY_ARGUMENTS = ["--coarse-tokens", "16", "--crop-tokens", "16", "--resample", "box"]
-QUESTION = "Which pattern fills the red tile?\nA. plain\nB. checkered\nC. horizontal\nD. vertical"
+
+SCENE = make_scene(first_seed("test"))
+QUESTION = SCENE.text
 
 TURN = {"finish": "stop", "prompt_tokens": 50, "cached_tokens": 0, "new_tokens": 5, "seconds": 0.5}
 SAMPLE = {
@@ -62,9 +66,7 @@ def journal(tmp_path: Path) -> Path:
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
-    image = Image.new("RGB", (1120, 1120), "lightblue")
-    image.paste("red", (280, 560, 420, 700))
-    image.save(path)
+    original(SCENE).save(path, compress_level=1)
     return path
 
 
@@ -160,14 +162,14 @@ def test_infer_shows_both_turns_and_saves_what_the_model_saw(picture: Path, tmp_
     assert done.returncode == 0, done.stderr
     assert re.search(r"── look: view 112x112, 16 visual tokens, \d+ tokens written, \d+\.\d\d s\n<think>", done.stdout)
     assert re.search(r"── answer: view .*\n<think>.*<answer>[A-D]</answer>", done.stdout)
-    assert re.search(r"answer +[A-D]\n", done.stdout)
+    assert re.search(rf"answer +{SCENE.answer}\n", done.stdout)
     box = re.search(r"box in the picture \[(\d+), (\d+), (\d+), (\d+)\]", done.stdout)
     assert box is not None
     x1, y1, x2, y2 = map(int, box.groups())
-    with Image.open(picture) as original, Image.open(tmp_path / "saved/crop.png") as crop:
-        assert crop.tobytes() == original.crop((x1, y1, x2, y2)).tobytes()
+    with Image.open(picture) as whole, Image.open(tmp_path / "saved/crop.png") as crop:
+        assert crop.tobytes() == whole.crop((x1, y1, x2, y2)).tobytes()
     with Image.open(tmp_path / "saved/boxed.png") as boxed:
-        assert boxed.size == (1120, 1120)
+        assert boxed.size == original(SCENE).size
         assert (247, 103, 7) in {color for _, color in boxed.getcolors(100) or ()}
 
 
