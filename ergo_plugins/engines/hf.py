@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Episode, Reply, Turn, play_batch
-from ..processors import load_processor, vision_grid
+from ..processors import load_processor, vision_grid, weights_fingerprint
 from .base import Engine, EngineFault, Finished, Job
 from .chat import ChatTokens
 
@@ -70,6 +70,7 @@ class HFEngine(Engine):
         return {
             "engine": "hf",
             "model": self._name,
+            "weights": weights_fingerprint(self._name),
             "dtype": self._dtype,
             "temperature": self._temperature,
             "seed": self._seed,

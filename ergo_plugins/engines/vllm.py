@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Reply, Turn
-from ..processors import load_processor, vision_grid
+from ..processors import load_processor, vision_grid, weights_fingerprint
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
 from .chat import ChatTokens
 from .overlap import LoopThread, Patience, play_overlapping
@@ -68,6 +68,7 @@ class VLLMEngine(Engine):
         return {
             "engine": "vllm",
             "model": self._model,
+            "weights": weights_fingerprint(self._model),
             "temperature": self._temperature,
             "seed": self._seed,
             **{f"vllm.{name}": value for name, value in self._engine_options.items() if name in _DECIDES_REPLIES},
