@@ -44,6 +44,7 @@ PYTHON=$python bash recipes/merge.sh "$out/checkpoints" "$out/merged"
 "$python" -m ergo_plugins.verl_plugin.training_summary "$out"/metrics/*.jsonl -o "$out/summary.json"
 
 [ "${EVALUATE:-yes}" != no ] || exit 0
+rm -f "$out/journal.jsonl" # of an earlier checkpoint; evaluating takes seconds
 [ -e "$out/test/test.parquet" ] || "$python" recipes/tiny/make_data.py --samples 40 --split test --out "$out/test"
 "$python" -m lmms_eval --model ergo_hf --batch_size 8 --include_path "$out/test" --tasks ergo_panels --log_samples \
     --model_args "model=$out/merged,prompts=recipes/tiny/prompts.yaml,coarse_tokens=16,crop_tokens=16,zoom_new_tokens=24,answer_new_tokens=24,resample=box,journal=$out/journal.jsonl" \

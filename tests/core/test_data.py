@@ -138,10 +138,18 @@ def test_validation_holds_out_whole_images(images: Path) -> None:
     assert not seen & {row["extra_info"]["image_path"] for row in held_out}
 
 
-def test_the_first_views_budget_for_verls_own_loops(images: Path) -> None:
+def test_rows_for_verls_own_tool_loop(images: Path) -> None:
     (row,) = convert(images, "jsonl", [GOOD], "--coarse-tokens", "10", "--agent", "tool_agent")
-    assert row["images"][0]["max_pixels"] == 10 * 28**2
     assert row["agent_name"] == "tool_agent"
+    assert row["images"][0]["max_pixels"] == 10 * 28**2
+    system, user = row["prompt"]
+    assert system["role"] == "system"
+    assert user["content"].startswith("<image>Which colour?")
+    assert "<zoom>" in user["content"]
+    assert "A. " not in user["content"], "options are for the second turn"
+    full = row["extra_info"]["tools_kwargs"]["zoom"]["create_kwargs"]["question"]
+    assert full == row["extra_info"]["question"]
+    assert "A. " in full
 
 
 def test_treevgr(images: Path) -> None:

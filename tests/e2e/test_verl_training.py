@@ -118,14 +118,10 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
 
 
 def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
-    data = make_rows(tmp_path, 12, "--coarse-tokens", "16", "--agent", "tool_agent")
+    prompts = str(ROOT / "recipes/tiny/prompts.yaml")
+    data = make_rows(tmp_path, 12, "--agent", "tool_agent", "--coarse-tokens", "16", "--prompts", prompts)
     tool = tmp_path / "tool.yaml"
-    zoom = {
-        "coarse_tokens": 16,
-        "crop_tokens": 16,
-        "resample": "box",
-        "prompts": str(ROOT / "recipes/tiny/prompts.yaml"),
-    }
+    zoom = {"coarse_tokens": 16, "crop_tokens": 16, "resample": "box", "prompts": prompts}
     config = {"type": "native", "zoom": zoom}
     tool.write_text(
         json.dumps({"tools": [{"class_name": "ergo_plugins.verl_plugin.crop_tool.ErgoCropTool", "config": config}]})

@@ -1,0 +1,1 @@
+"""Training sets: from what others publish to rows that verl reads, every row checked."""

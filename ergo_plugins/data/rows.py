@@ -1,0 +1,82 @@
+"""Samples as rows of verl's parquet; `verl_plugin.rows` reads them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.questions import split_question
+from ..methods.ergo import Prompts
+from .samples import Checked
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = dict[str, Any]
+COORDINATES = "pixels of this image"
+
+
+def row(data_source: str, index: int, sample: Checked) -> Row:
+    """A row for the agent loop ``ergo_zoom``, which words both turns itself."""
+    return {
+        "data_source": data_source,
+        "prompt": [{"role": "user", "content": f"<image>{sample.question}"}],
+        "images": [{"image": str(sample.image)}],
+        "reward_model": {"style": "rule", "ground_truth": sample.answer},
+        "extra_info": {
+            "index": index,
+            "name": sample.name,
+            "image_path": str(sample.image),
+            "question": sample.question,
+            "answer_kind": sample.kind,
+            "target_box": list(sample.target_box.as_tuple()) if sample.target_box else None,
+        },
+        "agent_name": "ergo_zoom",
+    }
+
+
+def tool_row(data_source: str, prompts: Prompts, max_pixels: int, index: int, sample: Checked) -> Row:
+    """A row for verl's ``tool_agent`` loop with `verl_plugin.crop_tool`: the first turn as ERGO words it.
+
+    Args:
+        max_pixels: budget of the first view, which verl's image loading heeds.
+    """
+    stem = split_question(sample.question).stem
+    look = prompts.look.replace("{coordinates}", COORDINATES).replace("{question}", stem)
+    system = [{"role": "system", "content": prompts.system}] if prompts.system else []
+    made = row(data_source, index, sample)
+    made["prompt"] = [*system, {"role": "user", "content": f"<image>{look}"}]
+    made["images"] = [{"image": str(sample.image), "max_pixels": max_pixels}]
+    made["extra_info"]["tools_kwargs"] = {"zoom": {"create_kwargs": {"question": sample.question}}}
+    made["agent_name"] = "tool_agent"
+    return made
+
+
+def schema(*, tool: bool) -> pa.Schema:
+    """Types of the columns, so that a column of nulls has one too."""
+    import pyarrow as pa
+
+    text = pa.string()
+    image, extra = (
+        {"image": text},
+        {
+            "index": pa.int64(),
+            "name": text,
+            "image_path": text,
+            "question": text,
+            "answer_kind": text,
+            "target_box": pa.list_(pa.float64()),
+        },
+    )
+    if tool:
+        image["max_pixels"] = pa.int64()
+        extra["tools_kwargs"] = pa.struct({"zoom": pa.struct({"create_kwargs": pa.struct({"question": text})})})
+    return pa.schema(
+        {
+            "data_source": text,
+            "prompt": pa.list_(pa.struct({"role": text, "content": text})),
+            "images": pa.list_(pa.struct(image)),
+            "reward_model": pa.struct({"style": text, "ground_truth": text}),
+            "extra_info": pa.struct(extra),
+            "agent_name": text,
+        }
+    )

@@ -1,0 +1,191 @@
+"""One question about one image, wherever it comes from, and what may be wrong with it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from ..core.answers import extract_letter, number
+from ..core.geometry import Box, Size
+from ..core.questions import Option
+from ..methods.reward import TargetKind
+
+OUTSIDE_PX = 2.0
+"""How far a box may reach over the image's edge: annotations are rounded."""
+
+LONGEST_TEXT_WORDS = 4
+"""Longer answers are sentences, which only a judge can compare."""
+
+
+class BadSample(ValueError):
+    """A sample that cannot be learnt from.
+
+    Attributes:
+        reason: a short name to count by.
+    """
+
+    def __init__(self, name: str, reason: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """As a source tells it.
+
+    Attributes:
+        name: names it in messages.
+        image: path of the original.
+        question: what is asked, without options.
+        answer: for multiple choice the right option's text, or its letter in the given order.
+        options: texts of the options in the source's order; empty for an open question.
+        boxes: where the evidence lies, pixels of the original.
+        kind: how answers are compared; None to tell from the answer.
+    """
+
+    name: str
+    image: Path
+    question: str
+    answer: str
+    options: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    kind: TargetKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A sample that can be learnt from, options in their final order.
+
+    Attributes:
+        answer: for multiple choice the letter.
+        target_box: the smallest box holding all of a sample's boxes, inside the image; None without boxes.
+    """
+
+    name: str
+    image: Path
+    size: Size
+    question: str
+    answer: str
+    kind: TargetKind
+    target_box: Box | None
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of a source's samples."""
+
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    with_box: int = 0
+
+    def keep(self, sample: Checked) -> None:
+        self.kept += 1
+        self.kinds[sample.kind] = self.kinds.get(sample.kind, 0) + 1
+        self.with_box += sample.target_box is not None
+
+    def drop(self, bad: BadSample) -> None:
+        self.dropped[bad.reason] = self.dropped.get(bad.reason, 0) + 1
+
+
+def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -> Checked:
+    """The sample made ready: options shuffled and lettered, boxes united and clamped.
+
+    Args:
+        rng: shuffles the options; None keeps their order.
+        max_megapixels: larger images are refused.
+
+    Raises:
+        BadSample: it cannot be learnt from.
+    """
+    size = _size_of(sample, max_megapixels)
+    if not sample.question.strip():
+        raise BadSample(sample.name, "no question", "the question is empty")
+    if not sample.answer.strip():
+        raise BadSample(sample.name, "no answer", "the answer is empty")
+    box = _united(sample, size)
+    if not sample.options:
+        kind = sample.kind or _kind_of(sample.answer)
+        if kind == "option":
+            raise BadSample(sample.name, "no options", "an answer of kind 'option' without options")
+        return Checked(sample.name, sample.image, size, sample.question.strip(), sample.answer.strip(), kind, box)
+    right = _right_option(sample)
+    order = list(sample.options)
+    if rng is not None:
+        rng.shuffle(order)
+    letters = [chr(ord("A") + i) for i in range(len(order))]
+    lines = (f"{letter}. {text}" for letter, text in zip(letters, order, strict=True))
+    question = "\n".join((sample.question.strip(), *lines))
+    return Checked(sample.name, sample.image, size, question, letters[order.index(right)], "option", box)
+
+
+def _size_of(sample: Sample, max_megapixels: float) -> Size:
+    try:
+        with Image.open(sample.image) as image:
+            size = Size(*image.size)
+    except FileNotFoundError:
+        raise BadSample(sample.name, "missing image", f"there is no image {sample.image}") from None
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise BadSample(sample.name, "damaged image", f"{sample.image} is no readable image ({error})") from error
+    if size.area > max_megapixels * 1e6:
+        raise BadSample(
+            sample.name, "too large image", f"{sample.image} is {size}, more than {max_megapixels:g} megapixels"
+        )
+    return size
+
+
+def _united(sample: Sample, size: Size) -> Box | None:
+    if not sample.boxes:
+        return None
+    for box in sample.boxes:
+        inside = (
+            -OUTSIDE_PX <= box.x1 < box.x2 <= size.width + OUTSIDE_PX
+            and -OUTSIDE_PX <= box.y1 < box.y2 <= size.height + OUTSIDE_PX
+        )
+        if not inside:
+            raise BadSample(
+                sample.name, "box outside", f"the box {list(box.as_tuple())} is empty or outside the {size} image"
+            )
+    united = sample.boxes[0]
+    for box in sample.boxes[1:]:
+        united = united.union(box)
+    return united.clamped(size)
+
+
+def _right_option(sample: Sample) -> str:
+    if len(set(sample.options)) != len(sample.options) or not 2 <= len(sample.options) <= 26:
+        raise BadSample(
+            sample.name, "unusable options", f"the options are not 2 to 26 different ones: {sample.options}"
+        )
+    if sample.answer in sample.options:
+        return sample.answer
+    lettered = [Option(chr(ord("A") + i), text) for i, text in enumerate(sample.options)]
+    letter = extract_letter(sample.answer, lettered)
+    if letter is None:
+        raise BadSample(
+            sample.name, "answer not among options", f"the answer {sample.answer!r} is not among {sample.options}"
+        )
+    return sample.options[ord(letter) - ord("A")]
+
+
+def _kind_of(answer: str) -> TargetKind:
+    if number(answer) is not None and answer.strip().strip("-+$%.,0123456789 ") == "":
+        return "number"
+    return "text" if len(answer.split()) <= LONGEST_TEXT_WORDS else "judge"
+
+
+def split_by_image(samples: Iterable[Checked], validation: int, seed: int) -> tuple[list[Checked], list[Checked]]:
+    """``(training, validation)``; an image is in one of them, and validation has at least as many samples as asked."""
+    by_image: dict[Path, list[Checked]] = {}
+    for sample in samples:
+        by_image.setdefault(sample.image, []).append(sample)
+    images = list(by_image)
+    random.Random(seed).shuffle(images)
+    held_out: list[Checked] = []
+    while images and len(held_out) < validation:
+        held_out += by_image.pop(images.pop())
+    return [sample for group in by_image.values() for sample in group], held_out

@@ -1,0 +1,225 @@
+"""Published sets, each read by one small function.
+
+None of them could be downloaded where this was written. Fields are those of their cards and loaders; where a release
+names a column otherwise, ``--columns question=problem`` says so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..core.geometry import Box
+from ..core.questions import split_question
+from .samples import BadSample, Sample
+
+Record = Mapping[str, Any]
+"""One entry of a set's file."""
+
+_REGION = re.compile(r"<sot>\s*\[([^\]]*)\]\s*<eot>")
+_TAGGED_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a set lies.
+
+    Attributes:
+        file: ``.json``, ``.jsonl`` or ``.parquet``.
+        images: folder that its image paths are relative to.
+        unpacked: folder for images that stand inside the file.
+        columns: names of columns where they differ from the set's own.
+    """
+
+    file: Path
+    images: Path
+    unpacked: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def records(self) -> Iterator[tuple[str, Record]]:
+        """``(name, record)`` of each entry.
+
+        Raises:
+            ValueError: a file of another kind.
+        """
+        for index, record in enumerate(_read(self.file)):
+            yield f"{self.file.name} {index}", record
+
+    def get(self, record: Record, name: str, *otherwise: str) -> Any:
+        """A field by its own name, by what ``columns`` calls it, or by another of its names.
+
+        Raises:
+            KeyError: none of them is there; the message names those that are.
+        """
+        for known in (self.columns.get(name, name), *otherwise):
+            if known in record:
+                return record[known]
+        raise KeyError(f"no column {name!r} among {', '.join(map(str, record))}; name it with --columns {name}=…")
+
+    def image(self, name: str, value: Any) -> Path:
+        """The path of an image given as a path, or as bytes, which are unpacked."""
+        if isinstance(value, list):
+            value = value[0] if value else None
+        if isinstance(value, Mapping):
+            if value.get("bytes"):
+                path = self.unpacked / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}{_suffix(value['bytes'])}"
+                if not path.exists():
+                    self.unpacked.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(value["bytes"])
+                return path.resolve()
+            value = value.get("path") or value.get("image")
+        if not isinstance(value, str) or not value:
+            raise BadSample(name, "missing image", "it names no image")
+        return (self.images / value).resolve()
+
+
+def jsonl(source: Source, name: str, record: Record) -> Sample:
+    """Own data: ``image``, ``question``, ``answer``, and optionally ``options``, ``box``, ``kind``."""
+    question, options = str(source.get(record, "question")), record.get("options")
+    if options is None:
+        parsed = split_question(question) if question.strip() else None
+        if parsed is not None and parsed.options:
+            question, options = parsed.stem, [option.text for option in parsed.options]
+    return Sample(
+        name=name,
+        image=source.image(name, source.get(record, "image")),
+        question=question,
+        answer=str(source.get(record, "answer")),
+        options=tuple(map(str, options or ())),
+        boxes=_boxes(name, record.get(source.columns.get("box", "box"))),
+        kind=record.get("kind"),
+    )
+
+
+def treevgr(source: Source, name: str, record: Record) -> Sample:
+    """TreeVGR-RL-37K: V* training and VisDrone images in EasyR1's columns, boxes of all named instances."""
+    text = str(source.get(record, "problem", "question")).replace("<image>", "").strip()
+    parsed = split_question(text) if text else None
+    return Sample(
+        name=name,
+        image=source.image(name, source.get(record, "images", "image")),
+        question=parsed.stem if parsed else "",
+        answer=_untagged(str(source.get(record, "answer", "solution"))),
+        options=tuple(option.text for option in parsed.options) if parsed else (),
+        boxes=_boxes(name, source.get(record, "target_instances", "bboxes", "bbox", "boxes")),
+    )
+
+
+def viscot(source: Source, name: str, record: Record) -> Sample:
+    """Visual-CoT's metadata: ``question``, ``answer``, ``image``, ``dataset``, ``bboxs`` in pixels of the original."""
+    image = str(source.get(record, "image"))
+    if not (source.images / image).exists() and record.get("dataset"):
+        image = f"{record['dataset']}/{image}"
+    return Sample(
+        name=name,
+        image=source.image(name, image),
+        question=str(source.get(record, "question")),
+        answer=str(source.get(record, "answer")),
+        boxes=_boxes(name, source.get(record, "bboxs", "bboxes", "bbox")),
+    )
+
+
+def vstar(source: Source, name: str, record: Record) -> Sample:
+    """V*'s training conversations: first question and answer, boxes of ``target_instances`` as ``[x, y, w, h]``."""
+    said = [str(turn["value"]) for turn in source.get(record, "conversations")]
+    if len(said) < 2:
+        raise BadSample(name, "no answer", "the conversation has no answer")
+    instances = record.get("target_instances") or []
+    corners = [instance["bbox"] for instance in instances]
+    question = split_question(said[0].replace("<image>", "").strip() or "?")
+    return Sample(
+        name=name,
+        image=source.image(name, source.get(record, "image")),
+        question=question.stem if question.full != "?" else "",
+        answer=said[1],
+        options=tuple(option.text for option in question.options),
+        boxes=tuple(Box(x, y, x + width, y + height) for x, y, width, height in corners),
+    )
+
+
+def vgr(source: Source, name: str, record: Record) -> Sample:
+    """VGR: conversations whose reasoning names regions as ``<sot>[x1, y1, x2, y2]<eot>``, shares of the sides."""
+    from PIL import Image
+
+    said = [str(turn["value"]) for turn in source.get(record, "conversations")]
+    if len(said) < 2:
+        raise BadSample(name, "no answer", "the conversation has no answer")
+    path = source.image(name, source.get(record, "image"))
+    shares = [[float(share) for share in found.split(",")] for found in _REGION.findall(said[1])]
+    boxes: tuple[Box, ...] = ()
+    if shares and path.exists():
+        with Image.open(path) as image:
+            boxes = tuple(Box(*corners).scaled(*image.size) for corners in shares if len(corners) == 4)
+    question = split_question(said[0].replace("<image>", "").strip() or "?")
+    return Sample(
+        name=name,
+        image=path,
+        question=question.stem if question.full != "?" else "",
+        answer=_untagged(_REGION.sub("", said[1])),
+        options=tuple(option.text for option in question.options),
+        boxes=boxes,
+    )
+
+
+def panels(source: Source, name: str, record: Record) -> Sample:
+    """Panel images as recipes/tiny/make_data.py writes them."""
+    question = split_question(str(record["text"]))
+    return Sample(
+        name=str(record.get("question_id", name)),
+        image=source.image(name, {"path": f"images/{record['question_id']}.png"}),
+        question=question.stem,
+        answer=str(record["label"]),
+        options=tuple(option.text for option in question.options),
+        boxes=_boxes(name, [record["target_box"]]),
+    )
+
+
+SOURCES: dict[str, Callable[[Source, str, Record], Sample]] = {
+    "treevgr": treevgr,
+    "viscot": viscot,
+    "vstar": vstar,
+    "vgr": vgr,
+    "jsonl": jsonl,
+    "panels": panels,
+}
+
+
+def _read(file: Path) -> Iterator[dict[str, Any]]:
+    if file.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=64):
+            yield from batch.to_pylist()
+    elif file.suffix == ".jsonl":
+        with file.open(encoding="utf-8") as lines:
+            yield from (json.loads(line) for line in lines if line.strip())
+    elif file.suffix == ".json":
+        yield from json.loads(file.read_text(encoding="utf-8"))
+    else:
+        raise ValueError(f"a set is read from .json, .jsonl or .parquet, got {file}")
+
+
+def _boxes(name: str, value: Any) -> tuple[Box, ...]:
+    """Boxes given as one list of 4 numbers, several, or objects with ``bbox``; corners ``[x1, y1, x2, y2]``."""
+    if isinstance(value, str):
+        value = json.loads(value)
+    if not value:
+        return ()
+    listed = [value] if isinstance(value[0], int | float) else list(value)
+    corners = [box.get("bbox", box.get("box")) if isinstance(box, Mapping) else box for box in listed]
+    if any(box is None or len(box) != 4 for box in corners):
+        raise BadSample(name, "unreadable box", f"a box is [x1, y1, x2, y2], got {value!r}")
+    return tuple(Box(*map(float, box)) for box in corners)
+
+
+def _untagged(answer: str) -> str:
+    found = _TAGGED_ANSWER.search(answer)
+    return (found[1] if found else answer).strip()
+
+
+def _suffix(data: bytes) -> str:
+    return ".png" if data.startswith(b"\x89PNG") else ".webp" if data[8:12] == b"WEBP" else ".jpg"

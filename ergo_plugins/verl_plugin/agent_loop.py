@@ -1,0 +1,73 @@
+"""The agent loop ``ergo_zoom``: plays an episode with verl's rollout servers, token for token."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
+from verl.workers.rollout.utils import get_vision_placeholder_token_ids
+
+from ..core.turns import play_async
+from ..methods.ergo import zoom_episode
+from ..processors import vision_grid
+from .originals import Originals
+from .rows import Row
+from .settings import Settings
+from .trajectory import Shared, Trajectory
+
+_shared: Shared | None = None
+
+
+@register("ergo_zoom")
+class ErgoZoomLoop(AgentLoopBase):
+    """verl makes one for each trajectory."""
+
+    @property
+    def shared(self) -> Shared:
+        """Made by the first trajectory of a process.
+
+        Raises:
+            ValueError: the ``ergo:`` block, or a processor that cannot see.
+        """
+        global _shared
+        if _shared is None or _shared.config is not self.config:
+            settings = Settings.of(self.config)
+            self._assert_mm_supported(True)
+            end_of_message = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+            _shared = Shared(
+                config=self.config,
+                settings=settings,
+                grid=vision_grid(self.processor),
+                originals=Originals(settings.images),
+                placeholders=frozenset(get_vision_placeholder_token_ids(self.processor)),
+                end_of_message=end_of_message,
+                end_ids=frozenset({end_of_message, self.tokenizer.eos_token_id}),
+            )
+        return _shared
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
+        """One trajectory of a row.
+
+        Raises:
+            RowError, OSError, ValueError: the row or its image cannot be used; verl then drops the trajectory.
+        """
+        row = Row.read(kwargs)
+        shared = self.shared
+        trajectory = Trajectory(self, shared, row, sampling_params)
+        started = time.monotonic()
+        try:
+            decoded = await shared.originals.get(row.image_path)
+        except (OSError, ValueError) as error:
+            raise type(error)(f"{row.name}: {error}") from error
+        decode_s = time.monotonic() - started
+        episode = zoom_episode(decoded, row.question, shared.settings.zoom, shared.grid)
+        del decoded  # the episode lets go of it once the crop is cut
+        outcome = await play_async(episode, trajectory.ask, trajectory.compute)
+        outcome = replace(
+            outcome,
+            problems=outcome.problems + tuple(trajectory.problems),
+            seconds=time.monotonic() - started,
+        )
+        return trajectory.output(outcome, decode_s)

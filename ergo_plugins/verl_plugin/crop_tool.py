@@ -1,0 +1,104 @@
+"""``ErgoCropTool``: the zoom as a tool for verl's own ``tool_agent`` loop (``recipes/crop_tool.yaml`` declares it).
+
+``ergo data --agent tool_agent --coarse-tokens N`` writes the rows for it: the first turn's prompt as the episode words
+it, the image at the budget of the first view, and the whole question for the second turn as the tool's arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from verl.tools.base_tool import BaseTool
+from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
+
+from ..core.geometry import Size, VisionGrid
+from ..core.questions import split_question
+from ..core.turns import Player, Reply
+from ..methods.ergo import ZoomConfig, zoom_episode
+from .originals import Originals
+from .records import FAULT, OUTCOME, UNANSWERED
+from .rows import first_image, last_text
+from .settings import ImagesConfig, build
+from .tool_parser import ZOOM
+
+_logger = logging.getLogger(__name__)
+
+SCHEMA = {
+    "type": "function",
+    "function": {
+        "name": ZOOM,
+        "description": "Look at one part of the image in full detail.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "box": {"type": "array", "description": "[x1, y1, x2, y2] in the coordinates of the image."},
+            },
+            "required": ["box"],
+        },
+    },
+}
+
+
+class ErgoCropTool(BaseTool):
+    """Cuts the crop that a call names out of the original, and leaves the same record as the loop ``ergo_zoom``.
+
+    Called with ``box`` by a parser of JSON calls, or with ``reply`` by the parser ``ergo_zoom``. One crop a trajectory.
+
+    Args:
+        config: ``zoom``, ``images`` as in the ``ergo:`` block, and ``grid`` as in `VisionGrid`.
+    """
+
+    def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
+        super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
+        self.zoom = build(ZoomConfig, config.get("zoom", {}), "config.zoom")
+        self.grid = build(VisionGrid, config.get("grid", {}), "config.grid")
+        self.originals = Originals(build(ImagesConfig, config.get("images", {}), "config.images"))
+        self.questions: dict[str, str | None] = {}
+
+    async def create(self, instance_id: str | None = None, **kwargs: Any) -> tuple[str, ToolResponse]:
+        """Keep a row's ``tools_kwargs.zoom.create_kwargs.question`` for the call."""
+        instance_id, response = await super().create(instance_id)
+        self.questions[instance_id] = (kwargs.get("create_kwargs") or {}).get("question")
+        return instance_id, response
+
+    async def release(self, instance_id: str, **kwargs: Any) -> None:
+        self.questions.pop(instance_id, None)
+
+    async def execute(
+        self, instance_id: str, parameters: dict[str, Any], **kwargs: Any
+    ) -> tuple[ToolResponse, float, dict[str, Any]]:
+        """The crop and the question again.
+
+        verl tells the model about exceptions and goes on; so what is our fault or the data's is also left for the
+        reward, which then is none.
+        """
+        agent_data = kwargs["agent_data"]
+        if OUTCOME in agent_data.extra_fields:
+            return ToolResponse(text="There is only one zoom. Answer now."), 0.0, {}
+        reply = parameters.get("reply") or f"<zoom>{parameters.get('box')}</zoom>"
+        try:
+            return await self._zoom(reply, agent_data, self.questions.get(instance_id)), 0.0, {}
+        except (OSError, ValueError) as error:
+            agent_data.extra_fields[FAULT] = f"{ZOOM}: {error}"
+            _logger.error("%s: %s", ZOOM, error)
+            raise
+
+    async def _zoom(self, reply: str, agent_data: Any, full: str | None) -> ToolResponse:
+        path, question = first_image(agent_data.messages), split_question(full or last_text(agent_data.messages))
+        original = await self.originals.get(path)
+        player = Player(zoom_episode(original, question, self.zoom, self.grid))
+        look = await asyncio.to_thread(player.start)
+        shown = Size(*agent_data.image_data[0].size)
+        if look is None or Size(*look.image.size) != shown:
+            raise ValueError(
+                f"the policy was shown {path} at {shown}, but zoom.coarse_tokens={self.zoom.coarse_tokens} makes it "
+                f"{look and Size(*look.image.size)}; write the rows with ergo data --coarse-tokens"
+            )
+        answer = await asyncio.to_thread(player.send, Reply(reply))
+        if answer is None:
+            raise ValueError("zoom.zoom=off leaves the tool nothing to do")
+        player.send(Reply(""))  # the record is complete but for the answer, which comes later
+        agent_data.extra_fields |= {OUTCOME: player.finished().to_json(), UNANSWERED: True}
+        return ToolResponse(image=[answer.image], text=answer.text)

@@ -1,0 +1,101 @@
+"""The reward manager ``ergo``: cuts the crop again, has it verified, and gives verl the reward and all its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from verl import DataProto
+from verl.experimental.reward_loop.reward_manager import register
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+
+from ..methods.reward import score
+from .records import TOOL_LOOP, recorded
+from .region import Verifier, parts
+from .rows import Row
+from .settings import Settings
+
+SCORER = "pkg://ergo_plugins.verl_plugin.compute_score"
+
+
+def refuse(config: Any, settings: Settings) -> None:
+    """Refuse what verl accepts and then silently does otherwise.
+
+    Raises:
+        ValueError: with the setting to change.
+    """
+    served = config.reward.reward_model
+    if served.enable and not config.reward.custom_reward_function.path:
+        raise ValueError(
+            "reward.reward_model is enabled without reward.custom_reward_function.path: verl would ask it for scalar "
+            f"scores and never run the reward manager; set reward.custom_reward_function.path={SCORER}"
+        )
+    if served.enable and not served.enable_resource_pool:
+        raise ValueError(
+            "reward.reward_model shares the actor's devices: verl then sends the reward manager no boxes, so no crop "
+            "can be judged; set reward.reward_model.enable_resource_pool=True (with n_gpus_per_node and nnodes), or "
+            "serve the judge elsewhere with ergo.judge.source=endpoints"
+        )
+    if settings.judge.source == "reward_model" and not served.enable:
+        raise ValueError("ergo.judge.source=reward_model needs reward.reward_model.enable=True")
+    if served.enable and settings.judge.source != "reward_model":
+        raise ValueError(
+            f"verl serves a reward model, but ergo.judge.source={settings.judge.source} does not ask it; "
+            "set ergo.judge.source=reward_model or reward.reward_model.enable=False"
+        )
+
+
+@register("ergo")
+class ErgoRewardManager(RewardManagerBase):
+    """verl makes one in each reward worker."""
+
+    def __init__(
+        self,
+        config: Any,
+        tokenizer: Any,
+        compute_score: Any,
+        reward_router_address: str | None = None,
+        reward_model_tokenizer: Any = None,
+    ) -> None:
+        super().__init__(config, tokenizer, compute_score)
+        self.settings = Settings.of(config)
+        refuse(config, self.settings)
+        self.verifier = Verifier(
+            judge_config=self.settings.judge,
+            reward=self.settings.reward,
+            images=self.settings.images,
+            router=reward_router_address,
+            model=config.reward.reward_model.model_path or "",
+            resample=self.settings.zoom.resample,
+        )
+
+    async def run_single(self, data: DataProto) -> dict[str, Any]:
+        """The reward of the last sequence of a trajectory.
+
+        Raises:
+            JudgeError, RowError, ValueError: there is no reward; verl then drops the trajectory.
+        """
+        item = data[-1:][0]
+        columns = item.non_tensor_batch
+        extra_fields = columns.get("tool_extra_fields")
+        row = Row.read(columns)
+        loop = columns.get("agent_name") or self.config.actor_rollout_ref.rollout.agent.default_agent_loop
+        response = await self.loop.run_in_executor(None, self._text, item.batch)
+        try:
+            outcome = recorded(extra_fields, response, may_lack=loop == TOOL_LOOP)
+        except ValueError as error:
+            raise ValueError(f"{row.name}: {error}") from error
+        finding = await self.verifier.verify(outcome, row)
+        result = score(
+            outcome,
+            row.target,
+            finding.region_correct,
+            self.settings.reward,
+            answer_correct=finding.answer_correct,
+        )
+        return {"reward_score": result.total, "reward_extra_info": parts(outcome, row, result, finding, extra_fields)}
+
+    def _text(self, batch: Any) -> str:
+        responses = batch["responses"]
+        length = int(batch["attention_mask"][-responses.shape[-1] :].sum())
+        text: str = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
+        return text

@@ -1,0 +1,23 @@
+"""The tool parser ``ergo_zoom``: verl's ``tool_agent`` loop takes ``<zoom>[x1, y1, x2, y2]</zoom>`` for a tool call."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from verl.experimental.agent_loop.tool_parser import FunctionCall, ToolParser
+
+ZOOM = "zoom"
+"""Name of the tool that is called."""
+
+
+@ToolParser.register("ergo_zoom")
+class ErgoZoomParser(ToolParser):
+    """Chosen by ``actor_rollout_ref.rollout.multi_turn.format``."""
+
+    async def extract_tool_calls(self, responses_ids: list[int], tools: Any = None) -> tuple[str, list[FunctionCall]]:
+        """The reply's text, and one call if it holds a ``<zoom>``, readable or not: the tool reads it."""
+        reply = self.tokenizer.decode(responses_ids, skip_special_tokens=True)
+        if "<zoom>" not in reply:
+            return reply, []
+        return reply, [FunctionCall(name=ZOOM, arguments=json.dumps({"reply": reply}))]

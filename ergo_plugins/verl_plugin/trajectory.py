@@ -1,0 +1,222 @@
+"""Tokens of one trajectory, exactly as the policy and the chat template made them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
+from verl.utils.profiler import simple_timer
+
+from ..core.geometry import VisionGrid
+from ..core.turns import Outcome, Reply, Turn
+from .originals import Originals
+from .records import OUTCOME, SECONDS
+from .rows import Row
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .agent_loop import ErgoZoomLoop
+
+KEPT_PROMPTS = 256
+"""Tokenised first turns kept in a process: more than there are prompts between their first and last rollout."""
+
+STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
+"""Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all trajectories of a process have in common."""
+
+    config: Any
+    settings: Settings
+    grid: VisionGrid
+    originals: Originals
+    placeholders: frozenset[int]
+    end_of_message: int
+    end_ids: frozenset[int]
+    first_prompts: OrderedDict[tuple[str, str], asyncio.Task[list[int]]] = field(default_factory=OrderedDict)
+
+
+@dataclass(slots=True)
+class Trajectory:
+    """Tokens so far, and which of them the policy generated."""
+
+    loop: ErgoZoomLoop
+    shared: Shared
+    row: Row
+    sampling_params: Mapping[str, Any]
+    request_id: str = field(default_factory=lambda: uuid4().hex)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+    prompt_length: int = 0
+    tokens: list[int] = field(default_factory=list)
+    mask: list[int] = field(default_factory=list)
+    log_probs: list[float] | None = None
+    problems: list[str] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    host_fields: dict[str, Any] = field(default_factory=dict)
+    routed_experts: Any = None
+    replies: int = 0
+
+    async def compute(self, function: Any, *arguments: Any) -> Any:
+        """Resizing and cropping, off the event loop; verl reports the time under ``tool_calls``."""
+        with simple_timer("tool_calls", self.metrics):
+            return await asyncio.to_thread(function, *arguments)
+
+    async def ask(self, turn: Turn) -> Reply:
+        """Carry a turn to the policy."""
+        started = time.monotonic()
+        if not self.tokens:
+            await self._begin(turn)
+        elif not await self._go_on(turn):
+            self.problems.append(f"truncated: no room for the {turn.name} turn within the response length")
+            return Reply("", finish="length", new_tokens=0)
+        room = self.loop.rollout_config.response_length - len(self.mask)
+        cap = min(turn.max_new_tokens, room)
+        prompt_tokens = len(self.tokens)
+        generated = await self._generate(turn, cap)
+        text, ended = await self._take(turn, generated)
+        finish = "stop" if ended or len(generated.token_ids) < cap else "length"
+        self.messages.append({"role": "assistant", "content": text})
+        self.replies += 1
+        return Reply(
+            text=text,
+            finish=finish,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=generated.extra_fields.get("num_cached_tokens"),
+            new_tokens=len(self.tokens) - prompt_tokens,
+            seconds=time.monotonic() - started,
+        )
+
+    async def _begin(self, turn: Turn) -> None:
+        if turn.system:
+            self.messages.append({"role": "system", "content": turn.system})
+        self.messages.append(_user(turn))
+        self.images.append(turn.image)
+        # The n rollouts of a prompt begin alike, and a processor takes its time.
+        key, prompts = (self.row.image_path, turn.text), self.shared.first_prompts
+        if key not in prompts or (prompts[key].done() and prompts[key].exception()):
+            first = self.loop.ct_build_initial_tokens(list(self.messages), images=list(self.images))
+            prompts[key] = asyncio.create_task(first)
+            if len(prompts) > KEPT_PROMPTS:
+                prompts.popitem(last=False)
+        self.tokens = list(await asyncio.shield(prompts[key]))
+        self.prompt_length = len(self.tokens)
+
+    async def _go_on(self, turn: Turn) -> bool:
+        """Append the next message; False, and nothing changed, if it leaves no room for a reply."""
+        room = self.loop.rollout_config.response_length
+        if len(self.mask) + 1 >= room:
+            return False
+        if self.tokens[-1] not in self.shared.end_ids:  # cut at a stop string or a cap
+            self._end_message()
+        following = [*self.messages, _user(turn)]
+        merged, mask, log_probs = await self.loop.ct_merge_context_msg(
+            self.messages, following, self.tokens, self.mask, self.log_probs
+        )
+        if len(mask) >= room:
+            return False
+        self.tokens, self.mask, self.log_probs = merged.token_ids, mask, log_probs
+        self.messages = following
+        self.images.append(turn.image)
+        return True
+
+    async def _generate(self, turn: Turn, cap: int) -> Any:
+        params = {**self.sampling_params, "max_tokens": cap}
+        if turn.stop and self.loop.rollout_config.name in STOPS_AT_STRINGS:
+            params |= {"stop": list(turn.stop), "include_stop_str_in_output": True}
+        with simple_timer("generate_sequences", self.metrics):
+            generated = await self.loop.server_manager.generate(
+                request_id=self.request_id,
+                prompt_ids=self.tokens,
+                sampling_params=params,
+                image_data=self.images,
+            )
+        if not generated.token_ids:
+            raise RuntimeError(f"{self.row.name}: the rollout server returned no tokens ({generated.stop_reason})")
+        first = not self.host_fields
+        self.host_fields |= generated.extra_fields if first else {}
+        self.host_fields["max_global_steps"] = generated.extra_fields.get("max_global_steps")
+        if generated.num_preempted is not None:
+            self.metrics["num_preempted"] = max(self.metrics.get("num_preempted", 0), 0) + generated.num_preempted
+        self.routed_experts = generated.routed_experts
+        return generated
+
+    async def _take(self, turn: Turn, generated: Any) -> tuple[str, bool]:
+        """Append a reply's tokens; its text, and whether the policy ended it by itself.
+
+        What follows a stop string or a vision placeholder is cut off: what stands before was sampled just so.
+        """
+        tokens: list[int] = list(generated.token_ids)
+        stray = next((i for i, token in enumerate(tokens) if token in self.shared.placeholders), None)
+        if stray is not None:
+            self.problems.append(f"{turn.name}: a vision placeholder was sampled as token {stray + 1}")
+            tokens = tokens[:stray]
+        tokens, text, stopped = self._cut_at_stop(tokens, turn.stop)
+        log_probs = None if generated.log_probs is None else list(generated.log_probs)[: len(tokens)]
+        if log_probs is not None and not self.mask:
+            self.log_probs = []
+        if not tokens:  # verl puts the reward on a token
+            self._end_message()
+            return "", True
+        merged, self.mask, self.log_probs = await self.loop.ct_merge_assistant_token(
+            self.tokens, tokens, self.mask, self.log_probs, assistant_logprobs=log_probs
+        )
+        self.tokens = merged.token_ids
+        return text, stopped or tokens[-1] in self.shared.end_ids
+
+    def _end_message(self) -> None:
+        """Append what the chat template ends a message with; the policy did not generate it."""
+        self.tokens = [*self.tokens, self.shared.end_of_message]
+        self.mask = [*self.mask, 0]
+        if self.log_probs is not None:
+            self.log_probs = [*self.log_probs, 0.0]
+
+    def _cut_at_stop(self, tokens: list[int], stop: tuple[str, ...]) -> tuple[list[int], str, bool]:
+        """The shortest beginning of a reply that holds a stop string, or all of it; its text; whether it holds one."""
+        decode = self.loop.tokenizer.decode
+        text: str = decode(tokens, skip_special_tokens=True)
+        if not any(word in text for word in stop):
+            return tokens, text, False
+        low, high = 1, len(tokens)
+        while low < high:
+            middle = (low + high) // 2
+            begun = decode(tokens[:middle], skip_special_tokens=True)
+            low, high = (low, middle) if any(word in begun for word in stop) else (middle + 1, high)
+        return tokens[:low], decode(tokens[:low], skip_special_tokens=True), True
+
+    def output(self, outcome: Outcome, decode_s: float) -> AgentLoopOutput:
+        """The trajectory as verl wants it."""
+        length = len(self.mask)
+        extra = {
+            "min_global_steps": None,
+            "max_global_steps": None,
+            **self.host_fields,
+            OUTCOME: outcome.to_json(),
+            SECONDS: {"decode": decode_s, "cut": self.metrics.get("tool_calls", 0.0)},
+            "ergo_decodes": self.shared.originals.decodes,
+            "turn_scores": [],
+            "tool_rewards": [],
+        }
+        return AgentLoopOutput(
+            prompt_ids=self.tokens[: self.prompt_length],
+            response_ids=self.tokens[self.prompt_length : self.prompt_length + length],
+            response_mask=self.mask,
+            response_logprobs=self.log_probs,
+            routed_experts=self.routed_experts,
+            multi_modal_data={"images": self.images},
+            num_turns=2 * self.replies,
+            metrics=self.metrics,
+            extra_fields=extra,
+        )
+
+
+def _user(turn: Turn) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "image", "image": turn.image}, {"type": "text", "text": turn.text}]}
