@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Environment and all tests:  bash tests/run.sh [pytest arguments]
+# Environment and tests:  bash tests/run.sh [pytest arguments]
+# SLOW=1 adds those that take minutes of verl each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
@@ -9,4 +10,4 @@ bin=${VENV:-.venv}/bin
 "$bin/ruff" check .
 "$bin/mypy"
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
-"$bin/python" -m pytest "${@:-tests}" -m "not gpu"
+"$bin/python" -m pytest "${@:-tests}" -m "not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")" --durations=15
