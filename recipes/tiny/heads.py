@@ -2,7 +2,8 @@
 
 Seeing is quick to learn here; *binding* is the wall: which cell belongs to the colour in the question, which letter to
 the pattern that was read. So the states of colour and pattern words after the second layer are asked directly, and the
-visual tokens are asked what they show. Without these heads the same minutes end at about a third of the accuracy.
+visual tokens are asked what they show. In a comparison on an earlier version of the world, the heads on words took the
+share of right regions after two minutes from 0.37 to 0.95.
 """
 
 from __future__ import annotations
