@@ -51,6 +51,7 @@ class JudgeConfig:
             computed.
         crop_tokens: visual tokens of the crop as the judge sees it; 0 shows it the view that the policy saw.
         original_tokens: visual tokens of the original for ``crop+original``.
+        prompt: what is asked about a crop, ``{question}`` standing for the question with its options; empty for ours.
         max_new_tokens: of a verdict.
         concurrency: requests under way in one process.
         timeout_s: a request without a complete reply by then counts as failed.
@@ -66,6 +67,7 @@ class JudgeConfig:
     api_key_env: str = ""
     crop_tokens: int = 0
     original_tokens: int = 1280
+    prompt: str = ""
     max_new_tokens: int = 512
     concurrency: int = 32
     timeout_s: float = 120.0
@@ -84,6 +86,8 @@ class JudgeConfig:
             raise ValueError("judge.source=endpoints needs judge.urls and judge.model")
         if self.source != "endpoints" and self.urls:
             raise ValueError(f"judge.urls are given, but judge.source is {self.source}; set judge.source=endpoints")
+        if self.prompt and "{question}" not in self.prompt:
+            raise ValueError(f"judge.prompt has no {{question}} in it, got {self.prompt!r}")
         for name in ("max_new_tokens", "concurrency", "attempts", "original_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"judge.{name} is at least 1, got {getattr(self, name)}")
@@ -125,7 +129,9 @@ class Judge:
             JudgeError: there is no verdict.
         """
         encoded = [await asyncio.to_thread(_png, image) for image in images]
-        prompt = region_prompt(question, with_original=len(images) > 1)
+        prompt = self.config.prompt.replace("{question}", question.full) or region_prompt(
+            question, with_original=len(images) > 1
+        )
         return await self._once(prompt, encoded, lambda reply: read_region_answer(reply, question, kind), effort)
 
     async def is_same(self, question: Question, target: str, given: str, effort: Effort) -> bool:

@@ -58,6 +58,14 @@ def test_a_verdict() -> None:
     assert asked.images[0].tobytes() == CROP.tobytes()
 
 
+def test_the_question_can_be_put_in_other_words() -> None:
+    with JudgeServer(lambda *_: "<answer>B</answer>") as server:
+        with_judge(config(server.url, prompt="Look closely. {question}"), ask)
+    assert [asked.text for asked in server.asked] == [f"Look closely. {CHOICE.full}"]
+    with pytest.raises(ValueError, match=r"judge\.prompt has no \{question\}"):
+        config(server.url, prompt="Look closely.")
+
+
 @pytest.mark.parametrize("trouble", [500, 503, 429, None, 2.0, "", "no idea, maybe dots"])
 def test_trouble_that_passes_costs_an_attempt(trouble: Any) -> None:
     with JudgeServer(lambda number, *_: trouble if number < 2 else "B") as server:

@@ -10,15 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from judge_server import JudgeServer
 from PIL import Image
-from verl_runs import ENVIRONMENT, ROOT, change_rows, make_rows, verl
+from runs import make_panels
+from safetensors.torch import load_file
+from verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
+
+from ergo_plugins.core.images import size_of
 
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
-def test_the_tiny_recipe_is_killed_resumed_and_merged(tmp_path: Path) -> None:
+def test_the_tiny_recipe_is_killed_resumed_merged_and_evaluated(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
+    make_panels(tmp_path / "test", samples=8)
     run = subprocess.run(
         ["bash", "recipes/tiny/train.sh", "data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"],
         cwd=ROOT,
@@ -26,7 +32,6 @@ def test_the_tiny_recipe_is_killed_resumed_and_merged(tmp_path: Path) -> None:
             **ENVIRONMENT,
             "VENV": sys.prefix,
             "SKIP_INSTALL": "1",
-            "EVALUATE": "no",
             "OUT": str(tmp_path),
             "STEPS": "4",
             "KILL_AT": "2",
@@ -45,7 +50,16 @@ def test_the_tiny_recipe_is_killed_resumed_and_merged(tmp_path: Path) -> None:
     assert summary["log_probabilities"]["pearson_min"] >= 0.9999
     assert summary["validation"]["last"]["reward"] > 2
     assert set(summary["parts"]["last"]) >= set(PARTS)
-    assert (tmp_path / "merged" / "model.safetensors").exists()
+    metrics = [json.loads(line)["data"] for file in (tmp_path / "metrics").iterdir() for line in file.open()]
+    assert all(step["actor/grad_norm"] > 0 for step in metrics if "training/global_step" in step)
+    shipped, trained = (load_file(folder / "model.safetensors") for folder in (TINY / "policy", tmp_path / "merged"))
+    assert shipped.keys() == trained.keys()
+    assert any(not torch.equal(shipped[name], trained[name]) for name in shipped)
+    evaluation = json.loads((tmp_path / "evaluation.json").read_text())
+    assert evaluation["settings"]["model"] == str(tmp_path / "merged")
+    assert evaluation["samples"] == 8
+    assert evaluation["zoom_success"] > 0.5
+    assert (tmp_path / "report.html").exists()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +86,7 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
     assert step["ergo/judge_calls"] * 16 == pytest.approx(len(asked))
     assert step["ergo/judge_errors"] > 0
     assert len(asked) < 16, "rollouts that look at the same crop are judged once"
-    assert all(request.images[0].size == (112, 112) for request in asked), "the crop, never the original"
+    assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
 
 def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
@@ -91,14 +105,16 @@ def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path:
     assert run.trained == []
 
 
+@pytest.mark.slow
 def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) -> None:
-    policy = ROOT / "recipes/tiny/policy"
+    policy = TINY / "policy"  # knows questions only, and answers them from a crop
     run = verl(
         tmp_path,
         rows,
         "ergo.judge.source=reward_model",
+        "actor_rollout_ref.rollout.temperature=1.0",  # every crop then shows its tile
+        "+ergo.judge.prompt='{question}'",
         "+ergo.judge.max_new_tokens=24",
-        "+ergo.judge.attempts=2",
         "+ergo.judge.first_delay_s=0.05",
         "reward.custom_reward_function.path=pkg://ergo_plugins.verl_plugin.compute_score",
         "reward.reward_model.enable=True",
@@ -110,11 +126,12 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
         "reward.reward_model.rollout.tensor_model_parallel_size=1",
         "reward.reward_model.rollout.skip_tokenizer_init=False",
         "ray_kwargs.ray_init.num_gpus=2",
-        "+ergo.trainer.max_lost=1.0",
     )
     assert run.exit_code == 0, run.log[-3000:]
     (step,) = run.trained
     assert step["ergo/judge_calls"] > 0
+    assert step["ergo/region"] > 0.5, "it answers what the crops show"
+    assert step["ergo/lost_prompts"] == 0
 
 
 def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
@@ -142,10 +159,11 @@ def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
     )
     assert run.exit_code == 0, run.log[-3000:]
     (step,) = run.trained
-    assert step["ergo/zoomed"] > 0.5
+    assert step["ergo/zoomed"] > 0.2
     assert step["training/rollout_actor_probs_pearson_corr"] >= 0.9999
 
 
+@pytest.mark.slow
 def test_two_ranks(rows: Path, tmp_path: Path) -> None:
     run = verl(tmp_path, rows, "trainer.n_gpus_per_node=2", "ray_kwargs.ray_init.num_gpus=2")
     assert run.exit_code == 0, run.log[-3000:]
@@ -153,6 +171,7 @@ def test_two_ranks(rows: Path, tmp_path: Path) -> None:
     assert step["training/rollout_actor_probs_pearson_corr"] >= 0.9999
 
 
+@pytest.mark.slow
 def test_a_damaged_image_stops_the_run_and_is_named(tmp_path: Path) -> None:
     data = make_rows(tmp_path)
 
