@@ -15,6 +15,9 @@ from .rows import Row
 
 _VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
 _TURNS = {"look": "First look: where to zoom", "answer": "Answer"}
+_REWARD = ("reward", "region", "box", "format")
+"""Metrics of a rollout that a verdict does not tell."""
+
 _COLUMNS = ("turn", "picture", "image tokens", "prompt tokens", "from cache", "tokens written", "time", "ended by")
 
 
@@ -33,7 +36,8 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
         facts.append(seconds(outcome.seconds))
     if row.target_coverage is not None:
         facts.append(f"{percent(row.target_coverage)} of the evidence in the close-up")
-    facts += [f"{escaped(name)} {value:g}" for name, value in row.metrics.items() if row.correct is None]
+    shown = row.metrics if row.correct is None else [name for name in _REWARD if name in row.metrics]
+    facts += [f"{escaped(name)} {row.metrics[name]:g}" for name in shown]
     problems = "".join(f"<li>{escaped(problem)}</li>" for problem in outcome.problems)
     return f"""<article class="card" id="s{number}" {_sort_keys(number, row)}>
 <div class="pictures">{"".join(_figures(outcome, pictures, row.target_box_source))}</div>

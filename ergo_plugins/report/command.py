@@ -11,6 +11,7 @@ from typing import IO, Any
 from ..usage import CommandError
 from .journal import read_journal
 from .page import page
+from .rollouts import is_rollouts, read_rollouts
 from .rows import Run, UnreadableInput
 from .samples import join_verdicts
 
@@ -43,7 +44,13 @@ def run(args: argparse.Namespace) -> int:
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
     """The arguments that `read_run` reads."""
-    parser.add_argument("journal", metavar="JOURNAL", type=Path, help="the journal that a run was told to keep")
+    parser.add_argument(
+        "run_file",
+        metavar="JOURNAL",
+        type=Path,
+        help="the journal that a run was told to keep; or rollouts that verl dumped, one step or the folder",
+    )
+    parser.add_argument("--step", metavar="N", type=int, help="of a folder of rollouts, this step and not the newest")
     parser.add_argument(
         "--samples",
         metavar="FILE_OR_FOLDER",
@@ -59,7 +66,13 @@ def read_run(args: argparse.Namespace) -> Run:
         CommandError: a file is missing or is not what it should be.
     """
     try:
-        found = read_journal(args.journal)
+        if is_rollouts(args.run_file):
+            if args.samples:
+                raise CommandError("--samples belongs to a journal; rollouts bring their verdicts with them")
+            return read_rollouts(args.run_file, args.step)
+        if args.step is not None:
+            raise CommandError(f"--step belongs to rollouts that verl dumped, and {args.run_file} is none of them")
+        found = read_journal(args.run_file)
         return join_verdicts(found, args.samples) if args.samples else found
     except UnreadableInput as error:
         raise CommandError(str(error)) from error

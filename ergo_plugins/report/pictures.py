@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
 
 from ..core.geometry import Box, Size
-from ..core.images import size_of, to_rgb
-from .rows import Row
+from ..core.images import render, size_of, to_rgb
+from .rows import Cut, Row
 
 LONGEST_SIDE_PX = 640
 JPEG_QUALITY = 82
@@ -41,24 +42,54 @@ def embed(path: Path) -> Picture:
         if kind is None or max(image.size) > LONGEST_SIDE_PX:
             small = to_rgb(image)
             small.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX))
-            buffer = io.BytesIO()
-            small.save(buffer, "JPEG", quality=JPEG_QUALITY)
-            content, kind, size = buffer.getvalue(), "image/jpeg", size_of(small)
-        else:
-            image.load()  # a damaged file is told here and not by an empty frame in the page
-            size = size_of(image)
-    return Picture(f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}", size)
+            return _compressed(small)
+        image.load()  # a damaged file is told here and not by an empty frame in the page
+        return Picture(_data_url(kind, content), size_of(image))
+
+
+def embed_cut(cut: Cut, decoded: Callable[[Path], Image.Image]) -> Picture:
+    """What a turn showed, made again; never larger than `LONGEST_SIDE_PX`.
+
+    Args:
+        decoded: opens an original, RGB and upright.
+
+    Raises:
+        OSError: the original is missing or damaged, or is not the one it was.
+        Image.DecompressionBombError: it is too large to be one.
+    """
+    original = decoded(cut.original)
+    if size_of(original) != cut.source:
+        raise OSError(f"{cut.original} is of another size than the original that was shown")
+    scale = min(1, LONGEST_SIDE_PX / max(cut.view.width, cut.view.height))
+    small = Size(max(1, round(cut.view.width * scale)), max(1, round(cut.view.height * scale)))
+    return _compressed(render(original, cut.region, small))
+
+
+def _decode(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return to_rgb(image)
+
+
+def _compressed(image: Image.Image) -> Picture:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return Picture(_data_url("image/jpeg", buffer.getvalue()), size_of(image))
+
+
+def _data_url(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def embed_all(rows: Sequence[Row], limit: int) -> tuple[dict[int, dict[str, Picture]], int]:
     """``(pictures by turn name by row number, how many files could not be shown)`` for at most ``limit`` rows."""
     pictures: dict[int, dict[str, Picture]] = {}
     unreadable = 0
+    decoded = lru_cache(maxsize=1)(_decode)  # the rollouts of a prompt stand together, and an original is large
     for number in chosen(rows, limit):
         found: dict[str, Picture] = {}
-        for turn, path in rows[number].previews.items():
+        for turn, kept in rows[number].previews.items():
             try:
-                found[turn] = embed(path)
+                found[turn] = embed_cut(kept, decoded) if isinstance(kept, Cut) else embed(kept)
             except (OSError, Image.DecompressionBombError):  # counted, and the count is said in the page
                 unreadable += 1
         if found:

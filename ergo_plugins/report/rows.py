@@ -7,12 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.geometry import Box
+from ..core.geometry import Box, Size
 from ..core.turns import Outcome
 
 
 class UnreadableInput(ValueError):
     """A file that a report is made of is not what it should be; the message names the place and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A picture that no one kept: what a turn showed, to be made from the original.
+
+    Attributes:
+        original: its file.
+        source: size that the original must have.
+        region: the part that was shown, pixels of the original.
+        view: size at which it was shown.
+    """
+
+    original: Path
+    source: Size
+    region: Box
+    view: Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +56,7 @@ class Row:
     returned: str
     outcome: Outcome
     repeat: int = 0
-    previews: Mapping[str, Path] = field(default_factory=dict)
+    previews: Mapping[str, Path | Cut] = field(default_factory=dict)
     target: str | None = None
     correct: bool | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)

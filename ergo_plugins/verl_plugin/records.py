@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..core.replies import parse_answer
 from ..core.turns import Outcome, TurnRecord
 from ..methods.ergo import METHOD
+from .rows import Row
 
 OUTCOME = "ergo"
 """Key of the record, `Outcome.to_json`."""
@@ -21,6 +23,10 @@ FAULT = "ergo_fault"
 
 SECONDS = "ergo_seconds"
 """Key of what decoding and cutting took."""
+
+RECORD = "ergo_record"
+"""Key, among the parts of the reward, of the trajectory as JSON text. verl dumps it with the other parts and, as it is
+text, takes no mean of it; `report/rollouts.py` reads it there."""
 
 TOOL_LOOP = "tool_agent"
 """verl's own loop, in which a policy may also answer without calling any tool."""
@@ -49,6 +55,19 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack:
         "the trajectory has no record of a zoom; set actor_rollout_ref.rollout.agent.default_agent_loop=ergo_zoom, or "
         "use ErgoCropTool with tool_agent"
     )
+
+
+def as_text(outcome: Outcome, row: Row) -> str:
+    """A trajectory with what it was about, under `RECORD`."""
+    box = row.target.box_source
+    plain = {
+        "row": row.name,
+        "image_path": row.image_path,
+        "question": row.question.full,
+        "target_box_source": list(box.as_tuple()) if box is not None else None,
+        "outcome": outcome.to_json(),
+    }
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _answered(outcome: Outcome, response: str) -> Outcome:

@@ -15,7 +15,7 @@ from ..core.turns import Outcome
 from ..judge import Effort, Judge, JudgeConfig
 from ..methods.reward import RewardConfig, Score, coverage, covers
 from .originals import Originals
-from .records import SECONDS
+from .records import RECORD, SECONDS, as_text
 from .rows import Row, RowError
 from .settings import ImagesConfig
 
@@ -134,7 +134,7 @@ class Verifier:
 def parts(
     outcome: Outcome, row: Row, score: Score, finding: Finding, extra_fields: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """What verl logs beside the reward: the same keys for every trajectory.
+    """What verl logs and dumps beside the reward: the same keys for every trajectory.
 
     ``acc`` is verl's own name for the metric it shows first. ``coverage`` is None without a target box. The seconds
     are those of decoding the original and of resizing and cutting it, as the agent loop measured them.
@@ -157,4 +157,5 @@ def parts(
         "judge_seconds": finding.effort.seconds,
         "decode_seconds": float(seconds.get("decode", 0.0)),
         "cut_seconds": float(seconds.get("cut", 0.0)),
+        RECORD: as_text(outcome, row),
     }

@@ -53,20 +53,38 @@ class ErgoSyncTrainer(PPOTrainerSync):
             )
         return sampled
 
+    def _dump_generations(self, **dump: Any) -> None:
+        """verl dumps the parts of the reward in validation only; here the dump of a training step has them, too."""
+        if list(dump["reward_extra_infos_dict"]) == ["uid"]:
+            keys = dump["reward_extra_infos_dict"]["uid"]
+            stored = tq.kv_batch_get(keys=keys, partition_id="train", select_fields=["extra_fields"])
+            dump["reward_extra_infos_dict"] = {"uid": keys, **columns(reported(stored))}
+        super()._dump_generations(**dump)
+
     def _compute_metrics(self, batch: Any, metrics: Any, timing_raw: Any, global_steps: Any, epoch: Any) -> None:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        metrics.update(mean_parts([getattr(fields, "data", fields) for fields in list(stored["extra_fields"])]))
+        metrics.update(mean_parts(reported(stored)))
         metrics["ergo/lost_prompts"] = len(self.replay_buffer.failure_keys["train"])
 
 
-def mean_parts(extra_fields: list[dict[str, Any]]) -> dict[str, float]:
-    """Means over trajectories of what the reward manager reported, as ``ergo/<part>``; absent values do not count."""
-    reported = [fields.get("reward_extra_info") or {} for fields in extra_fields]
+def reported(stored: Any) -> list[dict[str, Any]]:
+    """What the reward manager reported of each trajectory, from ``extra_fields`` of the transfer queue."""
+    fields = [getattr(fields, "data", fields) for fields in list(stored["extra_fields"])]
+    return [field.get("reward_extra_info") or {} for field in fields]
+
+
+def columns(parts: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """The same by name; None where a trajectory, such as one that only pads the batch, has no such part."""
+    return {name: [part.get(name) for part in parts] for name in {name: None for part in parts for name in part}}
+
+
+def mean_parts(parts: list[dict[str, Any]]) -> dict[str, float]:
+    """Means over trajectories, as ``ergo/<part>``; absent values and text do not count."""
     means: dict[str, float] = {}
-    for name in {name: None for info in reported for name in info}:
-        values = [float(info[name]) for info in reported if isinstance(info.get(name), int | float | np.number)]
-        if values:
-            means[f"ergo/{name}"] = float(np.mean(values))
+    for name, values in columns(parts).items():
+        numbers = [float(value) for value in values if isinstance(value, int | float | np.number)]
+        if numbers:
+            means[f"ergo/{name}"] = float(np.mean(numbers))
     return means

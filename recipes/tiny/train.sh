@@ -28,7 +28,7 @@ train() {
         -m verl.trainer.main_ppo --config-dir recipes/tiny --config-name train "hydra.run.dir=$out/hydra" \
         "data.train_files=$out/data/train.parquet" "data.val_files=$out/data/validation.parquet" \
         "actor_rollout_ref.model.path=$policy" "trainer.default_local_dir=$out/checkpoints" \
-        "trainer.total_training_steps=$steps" "+ray_kwargs.ray_init._temp_dir=${RAY_FOLDER:-/tmp/ergo_ray}" "$@"
+        "trainer.rollout_data_dir=$out/rollouts" "trainer.total_training_steps=$steps" "+ray_kwargs.ray_init._temp_dir=${RAY_FOLDER:-${TMPDIR:-/tmp}/ergo_ray}" "$@"
 }
 written() { cat "$out/checkpoints/latest_checkpointed_iteration.txt" 2>/dev/null || echo 0; }
 
@@ -42,6 +42,7 @@ fi
 
 PYTHON=$python bash recipes/merge.sh "$out/checkpoints" "$out/merged"
 "$python" -m ergo_plugins.verl_plugin.training_summary "$out"/metrics/*.jsonl -o "$out/summary.json"
+"$python" -m ergo_plugins.cli report "$out/rollouts" -o "$out/rollouts.html"
 
 [ "${EVALUATE:-yes}" != no ] || exit 0
 rm -f "$out/journal.jsonl" # of an earlier checkpoint; evaluating takes seconds
@@ -51,4 +52,4 @@ rm -f "$out/journal.jsonl" # of an earlier checkpoint; evaluating takes seconds
     --output_path "$out/lmms_eval"
 "$python" -m ergo_plugins.cli summary "$out/journal.jsonl" --samples "$out/lmms_eval" -o "$out/evaluation.json"
 "$python" -m ergo_plugins.cli report "$out/journal.jsonl" --samples "$out/lmms_eval" -o "$out/report.html"
-echo "Figures are in $out/summary.json and $out/evaluation.json, curves in $out/tensorboard, samples in $out/report.html"
+echo "Figures are in $out/summary.json and $out/evaluation.json, curves in $out/tensorboard, samples in $out/report.html, rollouts of the last step in $out/rollouts.html"

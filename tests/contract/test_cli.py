@@ -119,7 +119,8 @@ def test_bad_input_to_reports_is_one_sentence(journal: Path, tmp_path: Path) -> 
     damaged.write_text(journal.read_text().splitlines()[0] + "\n{}\n")
     for arguments, sentence in (
         (("report", tmp_path / "none.jsonl"), "cannot read .*none.jsonl: No such file"),
-        (("summary", tmp_path), "cannot read .*: Is a directory"),
+        (("summary", tmp_path), "holds no <step>.jsonl"),
+        (("summary", journal, "--step", 3), "--step belongs to rollouts"),
         (("summary", damaged), "line 2, is not a sample of a journal"),
         (("report", journal, "--samples", tmp_path / "none"), "cannot read .*none: No such file"),
         (("report", journal, "--samples", tmp_path), "hold no .*samples"),

@@ -18,15 +18,21 @@ from safetensors.torch import load_file
 from verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
 
 from ergo_plugins.core.images import size_of
+from ergo_plugins.report.rollouts import read_rollouts
 
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
-def test_the_tiny_recipe_is_killed_resumed_merged_and_evaluated(tmp_path: Path) -> None:
+def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
     make_panels(tmp_path / "test", samples=8)
+    settings = (
+        "data.train_batch_size=4",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        f"trainer.validation_data_dir={tmp_path / 'validated'}",
+    )
     run = subprocess.run(
-        ["bash", "recipes/tiny/train.sh", "data.train_batch_size=4", "actor_rollout_ref.actor.ppo_mini_batch_size=4"],
+        ["bash", "recipes/tiny/train.sh", *settings],
         cwd=ROOT,
         env={
             **ENVIRONMENT,
@@ -50,7 +56,7 @@ def test_the_tiny_recipe_is_killed_resumed_merged_and_evaluated(tmp_path: Path) 
     assert summary["log_probabilities"]["pearson_min"] >= 0.9999
     assert summary["validation"]["last"]["reward"] > 2
     assert set(summary["parts"]["last"]) >= set(PARTS)
-    metrics = [json.loads(line)["data"] for file in (tmp_path / "metrics").iterdir() for line in file.open()]
+    metrics = read_metrics(tmp_path / "metrics")
     assert all(step["actor/grad_norm"] > 0 for step in metrics if "training/global_step" in step)
     shipped, trained = (load_file(folder / "model.safetensors") for folder in (TINY / "policy", tmp_path / "merged"))
     assert shipped.keys() == trained.keys()
@@ -60,6 +66,27 @@ def test_the_tiny_recipe_is_killed_resumed_merged_and_evaluated(tmp_path: Path) 
     assert evaluation["samples"] == 8
     assert evaluation["zoom_success"] > 0.5
     assert (tmp_path / "report.html").exists()
+
+    (logged,) = (step for step in metrics if step.get("training/global_step") == 4)
+    rollouts = read_rollouts(tmp_path / "rollouts")
+    assert (len(rollouts.rows), rollouts.notes) == (32, [])
+    for part in ("region", "box", "accuracy", "format", "visual_tokens"):
+        mean = sum(row.metrics[part] for row in rollouts.rows) / 32
+        assert mean == pytest.approx(logged[f"ergo/{part}"], abs=1e-6), part
+    assert sum(row.metrics["reward"] for row in rollouts.rows) / 32 == pytest.approx(logged["critic/rewards/mean"])
+    dumped = [json.loads(line) for line in (tmp_path / "rollouts" / "4.jsonl").read_text().splitlines()]
+    assert all(row.outcome.turns[-1].reply in line["output"] for row, line in zip(rollouts.rows, dumped, strict=True))
+    html = (tmp_path / "rollouts.html").read_text(encoding="utf-8")
+    assert html.count("<img ") == 64
+    validated = read_rollouts(tmp_path / "validated", 4)
+    assert {row.task for row in validated.rows} == {"panels"}
+    assert all(row.correct is not None and set(row.previews) == {"look", "answer"} for row in validated.rows)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """What verl's file logger wrote in all starts of a run."""
+    lines = [line for file in folder.glob("*.jsonl") for line in file.read_text().splitlines()]
+    return [json.loads(line)["data"] for line in lines]
 
 
 @pytest.fixture(scope="module")
