@@ -23,6 +23,7 @@ from ergo_plugins.report.rollouts import read_rollouts
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
+@pytest.mark.timeout(2400)
 def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
     make_panels(tmp_path / "test", samples=8)
@@ -46,7 +47,7 @@ def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        timeout=2100,
         check=False,
     )
     assert run.returncode == 0, run.stdout[-3000:]
