@@ -46,7 +46,15 @@ def test_every_name_is_known_where_it_is_looked_up(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["agent_loop", "reward_manager", "trainer", "crop_tool", "compute_score", "cpu.rollout"]
+    "module",
+    [
+        "reward_manager",
+        "cpu.rollout",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("agent_loop", "trainer", "crop_tool", "compute_score")
+        ),
+    ],
 )
 def test_our_modules_can_be_imported_first(module: str) -> None:
     """As Ray does when it unpickles one of our classes: verl is then imported while our module is half loaded."""

@@ -77,8 +77,3 @@ def test_infer_shows_both_turns_and_saves_the_pictures(quickstart: Path, tmp_pat
     assert "<zoom>" in said
     assert "<answer>" in said
     assert {path.name for path in tmp_path.iterdir()} == {"boxed.png", "crop.png"}
-
-
-def test_doctor_finds_this_environment_well() -> None:
-    said = command(*ERGO, "doctor")
-    assert all(name in said for name in ("ergo_vllm", "ergo_hf", "ergo_openai"))

@@ -42,22 +42,6 @@ def test_killed_and_continued(forty_panels: Path, unbroken: Run, tmp_path: Path)
     }
 
 
-def test_a_torn_last_line_is_played_again(forty_panels: Path, unbroken: Run, tmp_path: Path) -> None:
-    lines = (unbroken.folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "journal.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][: len(lines[-1]) // 2])
-    continued = lmms_eval("ergo_hf", forty_panels, tmp_path, model=POLICY)
-    assert continued.exit_code == 0, continued.log
-    assert len(continued.by_doc) == SAMPLES
-
-
-def test_a_journal_of_another_setting_is_refused(forty_panels: Path, unbroken: Run, tmp_path: Path) -> None:
-    (tmp_path / "journal.jsonl").write_bytes((unbroken.folder / "journal.jsonl").read_bytes())
-    refused = lmms_eval("ergo_hf", forty_panels, tmp_path, model=POLICY, crop_tokens=64)
-    assert refused.exit_code != 0
-    assert "crop_tokens was 16 and is 64" in refused.log
-    assert (tmp_path / "journal.jsonl").read_bytes() == (unbroken.folder / "journal.jsonl").read_bytes()
-
-
 def _run_until_killed(command: list[str], journal: Path, at_least: int) -> None:
     """Start a run and kill -9 it once its journal holds some samples."""
     process = subprocess.Popen(
