@@ -46,10 +46,10 @@ def rotated_by_exif() -> bytes:
 
 
 IMAGES: dict[str, tuple[Callable[[], bytes | None], bool]] = {
+    "truncated jpeg": (lambda: encoded(photo(), "JPEG")[:5000], True),  # lmms-eval tells Pillow to make up the rest
     "empty file": (lambda: b"", False),
     "no image at all": (lambda: None, False),
     "text instead of an image": (lambda: b"not an image", False),
-    "truncated jpeg": (lambda: encoded(photo(), "JPEG")[:5000], True),  # lmms-eval tells Pillow to make up the rest
     "truncated header": (lambda: encoded(photo(), "JPEG")[:100], False),
     "cmyk": (lambda: encoded(photo().convert("CMYK"), "JPEG"), True),
     "palette": (lambda: encoded(photo().convert("P"), "PNG"), True),
@@ -59,7 +59,7 @@ IMAGES: dict[str, tuple[Callable[[], bytes | None], bool]] = {
     "1x1": (lambda: encoded(photo(1, 1), "PNG"), True),
     "20000x10": (lambda: encoded(photo(20000, 10), "PNG"), True),
 }
-"""Name to (file content, whether it can be read)."""
+"""Name to (file content, whether it can be read). The first can: lmms-eval itself decodes it before any model runs."""
 
 
 def write_task(folder: Path, images: list[bytes | None]) -> Path:
