@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 
 from ergo_plugins.core.geometry import Box, Size, whole
 from ergo_plugins.core.images import RESAMPLERS, render, size_of, to_rgb
@@ -236,6 +236,13 @@ def test_no_exif_costs_the_picture(exif: bytes) -> None:
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
 
 
+@pytest.fixture
+def strict_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow as it comes: importing lmms-eval anywhere in the process tells it to make up what a file lacks."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)
+
+
+@pytest.mark.usefixtures("strict_pillow")
 @pytest.mark.parametrize("file_format", FORMATS)
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 0.9])
 def test_a_truncated_file_is_an_oserror(file_format: str, share: float) -> None:
