@@ -47,7 +47,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         OSError: the file behind a lazily opened image is damaged.
     """
-    image.load()
+    try:
+        image.load()
+    except (ValueError, SyntaxError) as damage:  # how Pillow's PNG reader words some kinds of damage
+        raise OSError(f"damaged image: {damage}") from damage
     image = _upright(image)
     if image.mode in _SIXTEEN_BIT_MODES:
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
