@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from .core.geometry import Box
-from .core.images import RESAMPLERS, to_rgb
+from .core.images import RESAMPLERS, open_image, to_rgb
 from .core.questions import split_question
 from .core.turns import Outcome
 from .engines import ENGINES, Engine, EngineFault, open_engine
@@ -85,11 +85,11 @@ def save(image: Image.Image, outcome: Outcome, folder: Path) -> list[Path]:
 
 def _image(path: Path) -> Image.Image:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return to_rgb(image)
     except FileNotFoundError as error:
         raise CommandError(f"there is no picture {path}") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except OSError as error:
         raise CommandError(f"{path} cannot be read as a picture: {error}") from error
 
 

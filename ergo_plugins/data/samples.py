@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from ..core.answers import extract_letter, number
 from ..core.geometry import Box, Size
+from ..core.images import open_image, size_of
 from ..core.questions import Option
 from ..methods.reward import TargetKind
 
@@ -123,14 +122,23 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
     return Checked(sample.name, sample.image, size, question, letters[order.index(right)], "option", box)
 
 
-def _size_of(sample: Sample, max_megapixels: float) -> Size:
+def size_of_file(name: str, path: Path) -> Size:
+    """The size in pixels of a sample's image file.
+
+    Raises:
+        BadSample: it is missing or damaged.
+    """
     try:
-        with Image.open(sample.image) as image:
-            size = Size(*image.size)
+        with open_image(path) as image:
+            return size_of(image)
     except FileNotFoundError:
-        raise BadSample(sample.name, "missing image", f"there is no image {sample.image}") from None
-    except (UnidentifiedImageError, OSError, ValueError) as error:
-        raise BadSample(sample.name, "damaged image", f"{sample.image} is no readable image ({error})") from error
+        raise BadSample(name, "missing image", f"there is no image {path}") from None
+    except OSError as error:
+        raise BadSample(name, "damaged image", f"{path} is no readable image ({error})") from error
+
+
+def _size_of(sample: Sample, max_megapixels: float) -> Size:
+    size = size_of_file(sample.name, sample.image)
     if size.area > max_megapixels * 1e6:
         raise BadSample(
             sample.name, "too large image", f"{sample.image} is {size}, more than {max_megapixels:g} megapixels"

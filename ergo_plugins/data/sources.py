@@ -15,7 +15,7 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import split_question
-from .samples import BadSample, Sample
+from .samples import BadSample, Sample, size_of_file
 
 Record = Mapping[str, Any]
 """One entry of a set's file."""
@@ -143,17 +143,15 @@ def vstar(source: Source, name: str, record: Record) -> Sample:
 
 def vgr(source: Source, name: str, record: Record) -> Sample:
     """VGR: conversations whose reasoning names regions as ``<sot>[x1, y1, x2, y2]<eot>``, shares of the sides."""
-    from PIL import Image
-
     said = [str(turn["value"]) for turn in source.get(record, "conversations")]
     if len(said) < 2:
         raise BadSample(name, "no answer", "the conversation has no answer")
     path = source.image(name, source.get(record, "image"))
     shares = [[float(share) for share in found.split(",")] for found in _REGION.findall(said[1])]
     boxes: tuple[Box, ...] = ()
-    if shares and path.exists():
-        with Image.open(path) as image:
-            boxes = tuple(Box(*corners).scaled(*image.size) for corners in shares if len(corners) == 4)
+    if shares:
+        size = size_of_file(name, path)
+        boxes = tuple(Box(*corners).scaled(size.width, size.height) for corners in shares if len(corners) == 4)
     question = split_question(said[0].replace("<image>", "").strip() or "?")
     return Sample(
         name=name,

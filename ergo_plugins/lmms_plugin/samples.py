@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..core.images import to_rgb
+from ..core.images import open_image, to_rgb
 from ..core.questions import Option, Question, split_question
 from .journal import sample_key
 
@@ -70,8 +70,8 @@ class Sample:
                 "and one question a sample"
             )
         try:
-            image = to_rgb(images[0] if isinstance(images[0], Image.Image) else Image.open(images[0]))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as damage:
+            image = to_rgb(images[0] if isinstance(images[0], Image.Image) else open_image(images[0]))
+        except OSError as damage:
             raise UnreadableImage(f"{type(damage).__name__}: {damage}") from damage
         return image, split_question("\n".join(texts))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..core.geometry import Box, Size
-from ..core.images import render, size_of, to_rgb
+from ..core.images import open_image, render, size_of, to_rgb
 from .rows import Cut, Row
 
 LONGEST_SIDE_PX = 640
@@ -33,11 +33,10 @@ def embed(path: Path) -> Picture:
     """A preview's file as it is, or reduced where it is larger than `LONGEST_SIDE_PX`.
 
     Raises:
-        OSError: there is no such file, or it is not a picture.
-        Image.DecompressionBombError: it is too large to be one.
+        OSError: there is no such file, it is not a picture, or it is too large to be one.
     """
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
+    with open_image(io.BytesIO(content)) as image:
         kind = _AS_IT_IS.get(image.format or "")
         if kind is None or max(image.size) > LONGEST_SIDE_PX:
             small = to_rgb(image)
@@ -55,7 +54,6 @@ def embed_cut(cut: Cut, decoded: Callable[[Path], Image.Image]) -> Picture:
 
     Raises:
         OSError: the original is missing or damaged, or is not the one it was.
-        Image.DecompressionBombError: it is too large to be one.
     """
     original = decoded(cut.original)
     if size_of(original) != cut.source:
@@ -66,7 +64,7 @@ def embed_cut(cut: Cut, decoded: Callable[[Path], Image.Image]) -> Picture:
 
 
 def _decode(path: Path) -> Image.Image:
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return to_rgb(image)
 
 
@@ -90,7 +88,7 @@ def embed_all(rows: Sequence[Row], limit: int) -> tuple[dict[int, dict[str, Pict
         for turn, kept in rows[number].previews.items():
             try:
                 found[turn] = embed_cut(kept, decoded) if isinstance(kept, Cut) else embed(kept)
-            except (OSError, Image.DecompressionBombError):  # counted, and the count is said in the page
+            except OSError:  # counted, and the count is said in the page
                 unreadable += 1
         if found:
             pictures[number] = found

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from PIL import Image
 
-from ..core.images import size_of, to_rgb
+from ..core.images import open_image, size_of, to_rgb
 from .settings import ImagesConfig
 
 
@@ -49,7 +49,7 @@ class Originals:
     def _decode(self, path: str) -> Image.Image:
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no image {path}")
-        with Image.open(path) as image:
+        with open_image(path) as image:
             megapixels = size_of(image).area / 1e6
             if megapixels > self.config.max_megapixels:
                 raise ValueError(
