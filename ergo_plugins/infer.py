@@ -13,10 +13,11 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from .core.geometry import Box
-from .core.images import RESAMPLERS, open_image, to_rgb
+from .core.images import RESAMPLERS, to_rgb
 from .core.questions import split_question
 from .core.turns import Outcome
 from .engines import ENGINES, Engine, EngineFault, open_engine
+from .image_files import open_image
 from .methods.ergo import ZoomConfig, zoom_episode
 from .methods.prompts import read_prompts
 from .usage import CommandError

@@ -1,12 +1,10 @@
-"""Pixels: an image file opened, any Pillow image to 8-bit RGB, and a region of it to a view."""
+"""Pixels: any Pillow image to 8-bit RGB, and a region of it to a view."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
 
 from PIL import ExifTags, Image
 
@@ -41,14 +39,17 @@ _DAMAGED_FILE = (ValueError, SyntaxError, RuntimeError, Image.DecompressionBombE
 """What Pillow raises, beside OSError, on a file that it cannot read."""
 
 
-def open_image(file: str | Path | IO[bytes]) -> Image.Image:
-    """An image file whose size is known and whose pixels are not decoded yet.
+@contextmanager
+def damage_as_oserror() -> Iterator[None]:
+    """One kind of error for all damage: which one Pillow raises depends on the format and on the damaged byte.
 
     Raises:
-        OSError: there is no such file, it is no image, it is damaged, or it has more pixels than Pillow allows.
+        OSError: Pillow raised anything that says that a file cannot be read.
     """
-    with _damage_as_oserror():
-        return Image.open(file)
+    try:
+        yield
+    except _DAMAGED_FILE as damage:
+        raise OSError(f"damaged image: {damage}") from damage
 
 
 def size_of(image: Image.Image) -> Size:
@@ -65,7 +66,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         OSError: the file behind a lazily opened image is damaged.
     """
-    with _damage_as_oserror():
+    with damage_as_oserror():
         image.load()
     image = _upright(image)
     if image.mode in _SIXTEEN_BIT_MODES:
@@ -93,15 +94,6 @@ def render(image: Image.Image, region: Box, view: Size, *, resample: str = "bicu
     if region != whole(size_of(image)):
         image = image.crop(region.as_tuple())  # resize(box=…) would let pixels round the region bleed into its edges
     return image.resize((view.width, view.height), RESAMPLERS[resample])
-
-
-@contextmanager
-def _damage_as_oserror() -> Iterator[None]:
-    """One kind of error for all damage: which one Pillow raises depends on the format and on the damaged byte."""
-    try:
-        yield
-    except _DAMAGED_FILE as damage:
-        raise OSError(f"damaged image: {damage}") from damage
 
 
 def _upright(image: Image.Image) -> Image.Image:

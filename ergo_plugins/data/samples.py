@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ..core.answers import extract_letter, number
 from ..core.geometry import Box, Size
-from ..core.images import open_image, size_of
+from ..core.images import size_of
 from ..core.questions import Option
+from ..image_files import open_image
 from ..methods.reward import TargetKind
 
 OUTSIDE_PX = 2.0

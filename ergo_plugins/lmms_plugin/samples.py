@@ -9,8 +9,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..core.images import open_image, to_rgb
+from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
+from ..image_files import open_image
 from .journal import sample_key
 
 PADDING_FLAG = "__padding_only__"

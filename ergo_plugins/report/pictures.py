@@ -12,7 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from ..core.geometry import Box, Size
-from ..core.images import open_image, render, size_of, to_rgb
+from ..core.images import render, size_of, to_rgb
+from ..image_files import open_image
 from .rows import Cut, Row
 
 LONGEST_SIDE_PX = 640

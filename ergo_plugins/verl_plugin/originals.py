@@ -9,7 +9,8 @@ from weakref import WeakValueDictionary
 
 from PIL import Image
 
-from ..core.images import open_image, size_of, to_rgb
+from ..core.images import size_of, to_rgb
+from ..image_files import open_image
 from .settings import ImagesConfig
 
 

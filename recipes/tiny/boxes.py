@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from world import CELL_UNITS, UNITS, UNITS_PER_VIEW_PX, Scene
+from world import CELL_UNITS, UNITS, UNITS_PER_VIEW_PX, WORDINGS, Scene
 
 from ergo_plugins.core.geometry import Box
 
@@ -56,6 +56,45 @@ class BoxHabit:
         if roll < self.cell + self.two + self.three:
             return box_around(scene, 3, rng), False
         return box_anywhere(rng), False
+
+
+def box_beside(scene: Scene, rng: random.Random) -> Box:
+    """A cell that touches the target's, along a side or at a corner."""
+    column, row = scene.target.cell
+    steps = [(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1) if x or y]
+    inside = [(column + x, row + y) for x, y in steps if 0 <= column + x < CELLS and 0 <= row + y < CELLS]
+    return _square(*rng.choice(inside), 1)
+
+
+LOOSE_SHARES = (
+    # cell, 2 x 2, beside, 3 x 3, whole view
+    (0.55, 0.10, 0.10, 0.10, 0.15),
+    (0.45, 0.10, 0.10, 0.10, 0.25),
+    (0.35, 0.05, 0.10, 0.10, 0.40),
+    (0.20, 0.05, 0.10, 0.10, 0.55),
+)
+"""How a loose teacher looks, by the question's wording: shares of episodes, each row sums to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LooseHabit:
+    """A teacher who knows where the target is and mostly looks elsewhere, how often depends on the question's words.
+
+    What it teaches leaves a choice to be learned: the right box is in the policy's repertoire, and so are boxes that
+    are too wide to read or beside the point. All are taught. 45 % of its boxes show the pattern: cells and 2 x 2 cells.
+    """
+
+    def choose(self, scene: Scene, rng: random.Random) -> tuple[Box, bool]:
+        """``(box_view, whether it is taught)``."""
+        looks = (
+            cell_box,
+            lambda scene: box_around(scene, 2, rng),
+            lambda scene: box_beside(scene, rng),
+            lambda scene: box_around(scene, 3, rng),
+            lambda scene: WHOLE_VIEW,
+        )
+        (look,) = rng.choices(looks, LOOSE_SHARES[WORDINGS.index(scene.wording)])
+        return look(scene), True
 
 
 def _square(column: int, row: int, cells: int) -> Box:

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from boxes import CELL_PX, CELLS, BoxHabit, cell_box
+from boxes import CELL_PX, CELLS, BoxHabit, LooseHabit, cell_box
 from drawing import coarse_view, crop_view
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
@@ -96,7 +96,7 @@ class Lessons:
     tokenizer: PreTrainedTokenizerFast
     batch_size: int
     seed: int
-    habit: BoxHabit = field(default_factory=BoxHabit)
+    habit: BoxHabit | LooseHabit = field(default_factory=BoxHabit)
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)

@@ -1,9 +1,12 @@
 """Teach the tiny policy, measure it on held-out scenes, and write the folder that everything else loads.
 
-Two thirds of the steps cycle through pointing, choosing and whole episodes; the rest is mostly whole episodes.
-The result is a warm start, and is meant to be: it shows what the plugins do, it is not a result about zooming.
+Able first: two thirds of the steps cycle through pointing, choosing and whole episodes, the rest is mostly whole
+episodes. Then loose, ``--loosen`` a policy that is able: a teacher who mostly looks elsewhere (`boxes.LooseHabit`)
+leaves it something to be learned by reinforcement. Both are warm starts, and are meant to be: they show what the
+plugins do, they are not results about zooming.
 
-    python recipes/tiny/teach.py --out recipes/tiny/policy
+    python recipes/tiny/teach.py --out runs/able
+    python recipes/tiny/teach.py --loosen runs/able --steps 150 --learning-rate 3e-4 --out recipes/tiny/policy
 """
 
 from __future__ import annotations
@@ -25,50 +28,68 @@ make_importable()  # before anything imports torchvision
 
 import torch  # noqa: E402
 import torch.nn.functional as F  # noqa: E402
+from boxes import LooseHabit  # noqa: E402
 from evaluate import evaluate  # noqa: E402
 from heads import Heads  # noqa: E402
 from lessons import Batch, Lessons  # noqa: E402
 from policy import make_model, make_processor, make_tokenizer, pixel_values, save  # noqa: E402
 from tqdm import tqdm  # noqa: E402
-from transformers import Qwen2_5_VLForConditionalGeneration  # noqa: E402
-from world import scenes  # noqa: E402
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor  # noqa: E402
+from world import Scene, scenes  # noqa: E402
 
 SKILLS_FIRST = ("pointing", "choosing", "episodes")
+LOOSE = ("episodes", "episodes", "episodes", "single_pass")
 MOSTLY_EPISODES = ("episodes", "episodes", "pointing", "episodes", "episodes", "single_pass")
 SKILLS_SHARE = 2 / 3
 WARM_UP_STEPS = 50
+LOOSE_STREAM = 500
+"""Loosening takes its scenes from this many streams after those of making able."""
 
 
 class Teacher:
-    """A policy in training: one optimiser step at a time."""
+    """A policy in training: one optimiser step at a time. A policy that is loosened needs no `Heads` any more."""
 
-    def __init__(self, policy: Qwen2_5_VLForConditionalGeneration, lessons: Lessons, steps: int, peak_rate: float):
+    def __init__(
+        self,
+        policy: Qwen2_5_VLForConditionalGeneration,
+        lessons: Lessons,
+        steps: int,
+        peak_rate: float,
+        *,
+        loosens: bool = False,
+    ):
         self.policy, self.lessons, self.steps, self.peak_rate = policy, lessons, steps, peak_rate
-        self.heads = Heads(policy, lessons.tokenizer)
+        self.loosens = loosens
+        self.heads = None if loosens else Heads(policy, lessons.tokenizer)
         self._image_token = policy.config.image_token_id
         self._positions: dict[tuple[int, int], torch.Tensor] = {}
         matrices = [parameter for parameter in policy.parameters() if parameter.dim() >= 2]
         others = [parameter for parameter in policy.parameters() if parameter.dim() < 2]
         groups = [
             {"params": matrices, "weight_decay": 0.01},
-            {"params": [*others, *self.heads.parameters()], "weight_decay": 0.0},
+            {"params": [*others, *(self.heads.parameters() if self.heads else ())], "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98))
 
     def step(self, number: int) -> dict[str, float]:
         """Do step ``number``, counted from 0. Returns the losses by name."""
-        cycle = SKILLS_FIRST if number < SKILLS_SHARE * self.steps else MOSTLY_EPISODES
-        lesson = cycle[number % len(cycle)]
+        lesson = self._lesson(number)
         for group in self.optimiser.param_groups:
             group["lr"] = self.peak_rate * _schedule(number, self.steps)
         self.policy.train()
         batch: Batch = getattr(self.lessons, lesson)()
-        losses = {lesson: self._reply_loss(batch), **self.heads.losses(batch)}
+        losses = {lesson: self._reply_loss(batch), **(self.heads.losses(batch) if self.heads else {})}
         self.optimiser.zero_grad()
         sum(losses.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
         self.optimiser.step()
         return {name: loss.item() for name, loss in losses.items()}
+
+    def _lesson(self, number: int) -> str:
+        if self.loosens:
+            return LOOSE[number % len(LOOSE)]
+        cycle = SKILLS_FIRST if number < SKILLS_SHARE * self.steps else MOSTLY_EPISODES
+        return cycle[number % len(cycle)]
 
     def _reply_loss(self, batch: Batch) -> torch.Tensor:
         """Weighted mean cross-entropy of the taught tokens."""
@@ -112,9 +133,13 @@ def teach(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     tokenizer = make_tokenizer()
     processor = make_processor(tokenizer)
-    policy = make_model(tokenizer, arguments.seed)
-    lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed)
-    teacher = Teacher(policy, lessons, arguments.steps, arguments.learning_rate)
+    if arguments.loosen:
+        policy = Qwen2_5_VLForConditionalGeneration.from_pretrained(arguments.loosen, dtype=torch.float32)
+        lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed + LOOSE_STREAM, LooseHabit())
+    else:
+        policy = make_model(tokenizer, arguments.seed)
+        lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed)
+    teacher = Teacher(policy, lessons, arguments.steps, arguments.learning_rate, loosens=bool(arguments.loosen))
     validation = list(scenes("validation", arguments.validation_scenes))
     clock, history, means = Stopwatch(), [], {}
     for step in (bar := tqdm(range(arguments.steps), unit="step", mininterval=5)):
@@ -123,7 +148,7 @@ def teach(arguments: argparse.Namespace) -> None:
         bar.set_postfix({name: f"{loss:.2f}" for name, loss in means.items()}, refresh=False)
         if (step + 1) % arguments.evaluate_every == 0:
             with clock.paused():
-                figures = asdict(evaluate(policy, processor, validation))
+                figures = measure(policy, processor, validation)
             history.append({"step": step + 1, **clock.read(), **figures})
             tqdm.write(json.dumps(history[-1]))
     taught = clock.read()
@@ -131,15 +156,26 @@ def teach(arguments: argparse.Namespace) -> None:
     record = {
         "command": " ".join(["python", *sys.argv]),
         **taught,
-        **{name: value for name, value in vars(arguments).items() if name != "out"},
+        **{name: value for name, value in vars(arguments).items() if name not in ("out", "loosen")},
         "parameters": policy.num_parameters(),
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "tokenizers")},
-        "test": asdict(evaluate(policy, processor, list(scenes("test", arguments.test_scenes)))),
+        "test": measure(policy, processor, list(scenes("test", arguments.test_scenes))),
         "losses": {name: round(loss, 4) for name, loss in means.items()},
         "validation": history,
     }
+    if arguments.loosen:
+        record["able"] = json.loads((arguments.loosen / "training.json").read_text())
     (arguments.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
     print(json.dumps(record["test"]), "after", taught)
+
+
+def measure(
+    policy: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, held_out: list[Scene]
+) -> dict[str, dict[str, float]]:
+    """Figures of greedy replies, and of replies sampled at temperature 1 as reinforcement learning does."""
+    greedy = evaluate(policy, processor, held_out)
+    torch.manual_seed(0)
+    return {"greedy": asdict(greedy), "sampled": asdict(evaluate(policy, processor, held_out, temperature=1.0))}
 
 
 class Stopwatch:
@@ -165,6 +201,7 @@ class Stopwatch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--loosen", type=Path, metavar="POLICY", help="an able policy to teach loosely")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--batch-size", type=int, default=48)

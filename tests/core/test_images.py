@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile
 
 from ergo_plugins.core.geometry import Box, Size, whole
-from ergo_plugins.core.images import RESAMPLERS, open_image, render, size_of, to_rgb
+from ergo_plugins.core.images import RESAMPLERS, render, size_of, to_rgb
+from ergo_plugins.image_files import open_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 
