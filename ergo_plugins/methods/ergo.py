@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -90,7 +91,14 @@ class ZoomConfig:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
 
 
-def zoom_episode(image: Image.Image, question: Question, config: ZoomConfig, grid: VisionGrid) -> Episode:
+def zoom_episode(
+    image: Image.Image,
+    question: Question,
+    config: ZoomConfig,
+    grid: VisionGrid,
+    *,
+    render: Callable[..., Image.Image] = render,
+) -> Episode:
     """The two turns of ERGO on one image; or one turn if ``config.zoom`` is off.
 
     A first reply without a usable box is no end: the second turn then shows the whole image inside the crop budget,
@@ -101,9 +109,10 @@ def zoom_episode(image: Image.Image, question: Question, config: ZoomConfig, gri
         question: what to answer (`core.questions.split_question`).
         config: budgets and prompts.
         grid: the model's vision grid and coordinates.
+        render: makes the views, as `core.images.render`; a host that plays many episodes of one image may share them.
     """
     if config.zoom == "off":
-        return (yield from _single_pass(image, question, config, grid))
+        return (yield from _single_pass(image, question, config, grid, render))
     source = size_of(image)
     view = grid.fit(source, config.coarse_tokens)
     asked = question.stem if config.stage1_question == "stem" else question.full
@@ -121,7 +130,7 @@ def zoom_episode(image: Image.Image, question: Question, config: ZoomConfig, gri
     region = box_source or whole(source)
     crop_view = grid.fit(Size(round(region.width), round(region.height)), config.crop_tokens)
     crop = render(image, region, crop_view, resample=config.resample)
-    del image  # while the model answers, the original need not stay in memory for our sake
+    del image, render  # while the model answers, the original need not stay in memory for our sake
     reply = yield Turn(
         name="answer",
         image=crop,
@@ -143,7 +152,9 @@ def zoom_episode(image: Image.Image, question: Question, config: ZoomConfig, gri
     )
 
 
-def _single_pass(image: Image.Image, question: Question, config: ZoomConfig, grid: VisionGrid) -> Episode:
+def _single_pass(
+    image: Image.Image, question: Question, config: ZoomConfig, grid: VisionGrid, render: Callable[..., Image.Image]
+) -> Episode:
     source = size_of(image)
     view = grid.fit(source, config.coarse_tokens)
     reply = yield Turn(

@@ -58,12 +58,12 @@ class ErgoZoomLoop(AgentLoopBase):
         trajectory = Trajectory(self, shared, row, sampling_params)
         started = time.monotonic()
         try:
-            decoded = await shared.originals.get(row.image_path)
+            original = await shared.originals.get(row.image_path)
         except (OSError, ValueError) as error:
             raise type(error)(f"{row.name}: {error}") from error
         decode_s = time.monotonic() - started
-        episode = zoom_episode(decoded, row.question, shared.settings.zoom, shared.grid)
-        del decoded  # the episode lets go of it once the crop is cut
+        episode = zoom_episode(original.image, row.question, shared.settings.zoom, shared.grid, render=original.render)
+        del original  # the episode lets go of it once the crop is cut
         outcome = await play_async(episode, trajectory.ask, trajectory.compute)
         outcome = replace(
             outcome,

@@ -88,7 +88,7 @@ class ErgoCropTool(BaseTool):
     async def _zoom(self, reply: str, agent_data: Any, full: str | None) -> ToolResponse:
         path, question = first_image(agent_data.messages), split_question(full or last_text(agent_data.messages))
         original = await self.originals.get(path)
-        player = Player(zoom_episode(original, question, self.zoom, self.grid))
+        player = Player(zoom_episode(original.image, question, self.zoom, self.grid, render=original.render))
         look = await asyncio.to_thread(player.start)
         shown = Size(*agent_data.image_data[0].size)
         if look is None or Size(*look.image.size) != shown:

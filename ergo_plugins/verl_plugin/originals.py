@@ -1,17 +1,54 @@
-"""Decoded originals, shared by all who need one at the same time."""
+"""Decoded originals and their views, shared by all who need one at the same time."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from PIL import Image
 
-from ..core.images import size_of, to_rgb
+from ..core.geometry import Box, Size
+from ..core.images import render, size_of, to_rgb
 from ..image_files import open_image
 from .settings import ImagesConfig
+
+KEPT_VIEWS = 16
+"""Views kept of an original: the coarse one and the crops that the rollouts of a group agree on."""
+
+
+class Original:
+    """A decoded image; each view of it is made once for all rollouts that ask for it, from whichever thread.
+
+    Attributes:
+        image: RGB and upright.
+    """
+
+    def __init__(self, image: Image.Image) -> None:
+        self.image = image
+        self._views: OrderedDict[tuple[Box, Size, str], Future[Image.Image]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def render(self, image: Image.Image, region: Box, view: Size, *, resample: str = "bicubic") -> Image.Image:
+        """As `core.images.render` of ``self.image``; who gets the view must not draw on it."""
+        assert image is self.image
+        key = (region, view, resample)
+        with self._lock:
+            made = self._views.get(key)
+            is_new = made is None
+            if made is None:
+                made = self._views[key] = Future()
+                if len(self._views) > KEPT_VIEWS:
+                    self._views.popitem(last=False)
+        if is_new:
+            try:
+                made.set_result(render(image, region, view, resample=resample))
+            except Exception as error:  # noqa: BLE001  (all who wait for the view raise it)
+                made.set_exception(error)
+        return made.result()
 
 
 class Originals:
@@ -27,27 +64,27 @@ class Originals:
     def __init__(self, config: ImagesConfig) -> None:
         self.config = config
         self.decodes = 0
-        self._in_use: WeakValueDictionary[str, Image.Image] = WeakValueDictionary()
-        self._kept: OrderedDict[str, Image.Image] = OrderedDict()
-        self._decoding: dict[str, asyncio.Task[Image.Image]] = {}
+        self._in_use: WeakValueDictionary[str, Original] = WeakValueDictionary()
+        self._kept: OrderedDict[str, Original] = OrderedDict()
+        self._decoding: dict[str, asyncio.Task[Original]] = {}
 
-    async def get(self, path: str) -> Image.Image:
-        """The original, RGB and upright.
+    async def get(self, path: str) -> Original:
+        """The original at a path.
 
         Raises:
             FileNotFoundError, OSError: it is missing or damaged.
             ValueError: it has more pixels than allowed.
         """
-        image = self._kept.get(path) or self._in_use.get(path)
-        if image is None:
+        original = self._kept.get(path) or self._in_use.get(path)
+        if original is None:
             if path not in self._decoding:
                 self._decoding[path] = asyncio.create_task(asyncio.to_thread(self._decode, path))
                 self._decoding[path].add_done_callback(lambda _: self._decoding.pop(path))
-            image = await asyncio.shield(self._decoding[path])
-        self._keep(path, image)
-        return image
+            original = await asyncio.shield(self._decoding[path])
+        self._keep(path, original)
+        return original
 
-    def _decode(self, path: str) -> Image.Image:
+    def _decode(self, path: str) -> Original:
         if not Path(path).is_file():
             raise FileNotFoundError(f"there is no image {path}")
         with open_image(path) as image:
@@ -60,14 +97,14 @@ class Originals:
             self.decodes += 1
             rgb = to_rgb(image)
             rgb.load()
-            return rgb
+            return Original(rgb)
 
-    def _keep(self, path: str, image: Image.Image) -> None:
-        self._in_use[path] = image
-        self._kept[path] = image
+    def _keep(self, path: str, original: Original) -> None:
+        self._in_use[path] = original
+        self._kept[path] = original
         self._kept.move_to_end(path)
         while len(self._kept) > 1 and self._kept_megapixels() > self.config.kept_megapixels:
             self._kept.popitem(last=False)
 
     def _kept_megapixels(self) -> float:
-        return sum(size_of(image).area for image in self._kept.values()) / 1e6
+        return sum(size_of(original.image).area for original in self._kept.values()) / 1e6

@@ -10,11 +10,11 @@ from typing import Any
 from PIL import Image
 
 from ..core.geometry import Size, VisionGrid, whole
-from ..core.images import render, size_of
+from ..core.images import size_of
 from ..core.turns import Outcome
 from ..judge import Effort, Judge, JudgeConfig
 from ..methods.reward import RewardConfig, Score, coverage, covers
-from .originals import Originals
+from .originals import Original, Originals
 from .records import RECORD, SECONDS, as_text
 from .rows import Row, RowError
 from .settings import ImagesConfig
@@ -116,7 +116,7 @@ class Verifier:
             return False
         return await self.judge.is_same(row.question, row.target.answer, outcome.answer, effort)
 
-    def _views(self, original: Image.Image, outcome: Outcome) -> list[Image.Image]:
+    def _views(self, original: Original, outcome: Outcome) -> list[Image.Image]:
         """What the judge sees: the crop, and the original if it is to see both."""
         crop, config = outcome.box_source, self.judge_config
         assert crop is not None
@@ -124,10 +124,10 @@ class Verifier:
             view = JUDGE_GRID.fit(Size(round(crop.width), round(crop.height)), config.crop_tokens)
         else:
             view = outcome.turns[-1].view
-        views = [render(original, crop, view, resample=self.resample)]
+        views = [original.render(original.image, crop, view, resample=self.resample)]
         if config.sees == "crop+original":
-            size = size_of(original)
-            views.append(render(original, whole(size), JUDGE_GRID.fit(size, config.original_tokens)))
+            size = size_of(original.image)
+            views.append(original.render(original.image, whole(size), JUDGE_GRID.fit(size, config.original_tokens)))
         return views
 
 

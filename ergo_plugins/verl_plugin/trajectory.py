@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,10 +24,26 @@ if TYPE_CHECKING:
     from .agent_loop import ErgoZoomLoop
 
 KEPT_PROMPTS = 256
-"""Tokenised first turns kept in a process: more than there are prompts between their first and last rollout."""
+"""Tokenised messages kept in a process: more than there are prompts between their first and last rollout."""
 
 STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 """Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
+
+
+@dataclass(slots=True)
+class Tokenised:
+    """Tokens of messages, each made once: a processor takes its time, and the n rollouts of a prompt are much alike."""
+
+    kept: OrderedDict[Hashable, asyncio.Task[list[int]]] = field(default_factory=OrderedDict)
+
+    async def get(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, list[int]]]) -> list[int]:
+        """The tokens of a key, from whoever asked for them first."""
+        task = self.kept.get(key)
+        if task is None or (task.done() and task.exception()):
+            task = self.kept[key] = asyncio.create_task(make())
+            if len(self.kept) > KEPT_PROMPTS:
+                self.kept.popitem(last=False)
+        return list(await asyncio.shield(task))
 
 
 @dataclass(slots=True)
@@ -41,7 +57,7 @@ class Shared:
     placeholders: frozenset[int]
     end_of_message: int
     end_ids: frozenset[int]
-    first_prompts: OrderedDict[tuple[str, str], asyncio.Task[list[int]]] = field(default_factory=OrderedDict)
+    messages: Tokenised = field(default_factory=Tokenised)
 
 
 @dataclass(slots=True)
@@ -100,14 +116,11 @@ class Trajectory:
             self.messages.append({"role": "system", "content": turn.system})
         self.messages.append(_user(turn))
         self.images.append(turn.image)
-        # The n rollouts of a prompt begin alike, and a processor takes its time.
-        key, prompts = (self.row.image_path, turn.text), self.shared.first_prompts
-        if key not in prompts or (prompts[key].done() and prompts[key].exception()):
-            first = self.loop.ct_build_initial_tokens(list(self.messages), images=list(self.images))
-            prompts[key] = asyncio.create_task(first)
-            if len(prompts) > KEPT_PROMPTS:
-                prompts.popitem(last=False)
-        self.tokens = list(await asyncio.shield(prompts[key]))
+        messages, images = list(self.messages), list(self.images)
+        self.tokens = await self.shared.messages.get(
+            ("first", turn.system, turn.text, turn.image.size),
+            lambda: self.loop.ct_build_initial_tokens(messages, images=images),
+        )
         self.prompt_length = len(self.tokens)
 
     async def _go_on(self, turn: Turn) -> bool:
@@ -117,10 +130,17 @@ class Trajectory:
             return False
         if self.tokens[-1] not in self.shared.end_ids:  # cut at a stop string or a cap
             self._end_message()
-        following = [*self.messages, _user(turn)]
-        merged, mask, log_probs = await self.loop.ct_merge_context_msg(
-            self.messages, following, self.tokens, self.mask, self.log_probs
+        previous, message, builder = self.messages, _user(turn), self.loop.continuous_token_builder
+        following = [*previous, message]
+        # verl's ct_merge_context_msg in two steps: what it appends depends on nothing but the message
+        appended = await self.shared.messages.get(
+            ("next", turn.text, turn.image.size),
+            lambda: asyncio.to_thread(builder.tokenize_context_incremental_messages, previous, following),
         )
+        merged = builder._merge_context_token_ids(
+            self.tokens, appended, previous_messages=previous, appended_messages=[message]
+        )
+        mask, log_probs = builder.align_response_metadata(merged, self.mask, self.log_probs)
         if len(mask) >= room:
             return False
         self.tokens, self.mask, self.log_probs = merged.token_ids, mask, log_probs

@@ -68,10 +68,10 @@ def box_beside(scene: Scene, rng: random.Random) -> Box:
 
 LOOSE_SHARES = (
     # cell, 2 x 2, beside, 3 x 3, whole view
-    (0.55, 0.10, 0.10, 0.10, 0.15),
-    (0.45, 0.10, 0.10, 0.10, 0.25),
-    (0.35, 0.05, 0.10, 0.10, 0.40),
-    (0.20, 0.05, 0.10, 0.10, 0.55),
+    (0.60, 0.10, 0.10, 0.05, 0.15),
+    (0.55, 0.10, 0.10, 0.05, 0.20),
+    (0.40, 0.05, 0.10, 0.05, 0.40),
+    (0.25, 0.05, 0.10, 0.05, 0.55),
 )
 """How a loose teacher looks, by the question's wording: shares of episodes, each row sums to 1."""
 
@@ -81,7 +81,8 @@ class LooseHabit:
     """A teacher who knows where the target is and mostly looks elsewhere, how often depends on the question's words.
 
     What it teaches leaves a choice to be learned: the right box is in the policy's repertoire, and so are boxes that
-    are too wide to read or beside the point. All are taught. 45 % of its boxes show the pattern: cells and 2 x 2 cells.
+    are too wide to read or beside the point. All are taught. About half of its boxes show the pattern: cells and
+    2 x 2 cells.
     """
 
     def choose(self, scene: Scene, rng: random.Random) -> tuple[Box, bool]:

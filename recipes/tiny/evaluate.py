@@ -33,6 +33,7 @@ class Figures:
         format: both replies are exactly one thought and one element.
         coverage: share of the target inside the crop.
         region: the crop covers the target and is legible.
+        area: share of the image inside the crop; all of it without a usable box, as the product shows it then.
         answer: the letter is right, through the policy's own crop.
         reading: the letter is right, through the target's cell.
         reading_2x2: the letter is right, through 2 x 2 cells round it, where other tiles may lie as well.
@@ -42,6 +43,7 @@ class Figures:
     format: float
     coverage: float
     region: float
+    area: float
     answer: float
     reading: float
     reading_2x2: float
@@ -67,9 +69,7 @@ def evaluate(
 
 def examine(player: Player, scenes: Sequence[Scene], rng: random.Random) -> list[Figures]:
     """The figures of each scene."""
-    looks = player.look(scenes)
-    boxes = [box_view(look) for look in looks]
-    answers = player.answer(scenes, looks, boxes)
+    looks, boxes, answers = player.play(scenes)
     cells = [cell_box(scene) for scene in scenes]
     wider = [box_around(scene, 2, rng) for scene in scenes]
     through = [
@@ -80,12 +80,16 @@ def examine(player: Player, scenes: Sequence[Scene], rng: random.Random) -> list
     ]
     figures = []
     for index, scene in enumerate(scenes):
-        box = boxes[index]
-        verdict = oracle(scene.target_source, scene.to_source(box) if box else None)
-        is_well_formed = is_well_formed_look(looks[index]) and is_well_formed_answer(answers[index])
         is_right = (letter(replies[index]) == scene.answer for replies in through)
-        figures.append(Figures(is_well_formed, verdict.coverage, verdict.is_hit, *is_right))
+        figures.append(Figures(*zoomed(scene, looks[index], boxes[index], answers[index]), *is_right))
     return figures
+
+
+def zoomed(scene: Scene, look: str, box: Box | None, answer: str) -> tuple[bool, float, bool, float]:
+    """``(format, coverage, region, area)`` of an episode, as in `Figures`."""
+    verdict = oracle(scene.target_source, scene.to_source(box) if box else None)
+    area = (box or WHOLE_VIEW).area / WHOLE_VIEW.area
+    return is_well_formed_look(look) and is_well_formed_answer(answer), verdict.coverage, verdict.is_hit, area
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,12 @@ class Player:
     policy: PreTrainedModel
     processor: ProcessorMixin
     temperature: float
+
+    def play(self, scenes: Sequence[Scene]) -> tuple[list[str], list[Box | None], list[str]]:
+        """Whole episodes: first-turn replies, their boxes of the coarse view, second-turn replies."""
+        looks = self.look(scenes)
+        boxes = [box_view(look) for look in looks]
+        return looks, boxes, self.answer(scenes, looks, boxes)
 
     def look(self, scenes: Sequence[Scene]) -> list[str]:
         """First-turn replies."""

@@ -56,6 +56,8 @@ ANSWER_WEIGHTS = (2, 6, 2, 2, 6, 2, 2)
 """Of the tokens of an answer: the pattern and the letter."""
 FORM_WEIGHTS = (2, 0, 2, 2, 6, 2, 2)
 """Of those of an answer that nobody could give: its form, and the letter of whatever pattern was said."""
+GUESS_WEIGHTS = (2, 2, 2, 2, 6, 2, 2)
+"""Of those of an answer that nobody could give, to a policy that will be sampled: it guesses one of the patterns."""
 LETTER_WEIGHTS = (0, 0, 0, 0, 1, 0, 0)
 
 
@@ -91,12 +93,14 @@ class Lessons:
         batch_size: dialogues in a batch.
         seed: of wordings, boxes and orders, and the stream of the training split that the scenes come from.
         habit: where the teacher looks in whole episodes.
+        unread_weights: of the tokens of an answer from a crop that does not show it.
     """
 
     tokenizer: PreTrainedTokenizerFast
     batch_size: int
     seed: int
     habit: BoxHabit | LooseHabit = field(default_factory=BoxHabit)
+    unread_weights: Sequence[float] = FORM_WEIGHTS
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
@@ -141,7 +145,7 @@ class Lessons:
             row = self._given(self._user(scene.stem, images=1, opens=True))
             row += self._taught(look_reply(scene, box_view), [is_taught * weight for weight in LOOK_WEIGHTS])
             row += self._given(self._user(scene.text, images=1, opens=False))
-            row += self._taught(answer_reply(scene), ANSWER_WEIGHTS if is_hit else FORM_WEIGHTS)
+            row += self._taught(answer_reply(scene), ANSWER_WEIGHTS if is_hit else self.unread_weights)
             rows.append(row)
             views.append([coarse_view(scene), crop_view(scene, box_view)])
             crop_classes.append(_pattern_of_crop(scene, box_view))
@@ -156,7 +160,8 @@ class Lessons:
         """The whole question on the coarse view: there is nothing to read, but the answer has its form."""
         scenes = self._scenes()
         rows = [
-            self._given(self._user(scene.text, images=1, opens=True)) + self._taught(answer_reply(scene), FORM_WEIGHTS)
+            self._given(self._user(scene.text, images=1, opens=True))
+            + self._taught(answer_reply(scene), self.unread_weights)
             for scene in scenes
         ]
         return self._batch(scenes, rows, [[coarse_view(scene)] for scene in scenes])

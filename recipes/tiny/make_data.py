@@ -71,13 +71,15 @@ def main() -> None:
     parser.add_argument("--split", choices=SPLITS, default="test", help="which scenes; the task reads test")
     parser.add_argument("--seed", type=int, default=0, help="0 to 999: another seed, other scenes of the same split")
     parser.add_argument("--panels", type=int, default=WorldConfig().panels, help="tiles in an image")
+    parser.add_argument("--scale", type=int, help="pixels a unit, 224 units a side; default: 10 to 32, drawn by lot")
     arguments = parser.parse_args()
+    scales = {"scales": (arguments.scale,), "scale_weights": (1,)} if arguments.scale else {}
     parquet = make_data(
         arguments.out,
         split=arguments.split,
         samples=arguments.samples,
         seed=arguments.seed,
-        config=WorldConfig(panels=arguments.panels),
+        config=WorldConfig(panels=arguments.panels, **scales),
     )
     print(f"{arguments.samples} samples in {parquet}")
 

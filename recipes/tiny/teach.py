@@ -31,7 +31,7 @@ import torch.nn.functional as F  # noqa: E402
 from boxes import LooseHabit  # noqa: E402
 from evaluate import evaluate  # noqa: E402
 from heads import Heads  # noqa: E402
-from lessons import Batch, Lessons  # noqa: E402
+from lessons import GUESS_WEIGHTS, Batch, Lessons  # noqa: E402
 from policy import make_model, make_processor, make_tokenizer, pixel_values, save  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor  # noqa: E402
@@ -135,7 +135,7 @@ def teach(arguments: argparse.Namespace) -> None:
     processor = make_processor(tokenizer)
     if arguments.loosen:
         policy = Qwen2_5_VLForConditionalGeneration.from_pretrained(arguments.loosen, dtype=torch.float32)
-        lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed + LOOSE_STREAM, LooseHabit())
+        lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed + LOOSE_STREAM, LooseHabit(), GUESS_WEIGHTS)
     else:
         policy = make_model(tokenizer, arguments.seed)
         lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed)

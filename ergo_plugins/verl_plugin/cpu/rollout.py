@@ -164,9 +164,17 @@ class HFServer:
         mask = torch.tensor([[0] * pad + [1] * (longest - pad) for pad in padding])
         inputs = {"input_ids": ids, "attention_mask": mask, "mm_token_type_ids": (ids == self.image_id).long()}
         images = [image for request in requests for image in request.images]
-        if images:
-            inputs |= self.processor.image_processor(images=images, return_tensors="pt")
-        return inputs
+        return {**inputs, **self._pixels(images)} if images else inputs
+
+    def _pixels(self, images: list[Any]) -> dict[str, torch.Tensor]:
+        """What the image processor makes of all images in order; of equal ones, as rollouts of a prompt share, once."""
+        places: dict[tuple[tuple[int, int], bytes], int] = {}
+        order = [places.setdefault((image.size, image.tobytes()), len(places)) for image in images]
+        first = {place: image for place, image in reversed(list(zip(order, images, strict=True)))}
+        made = self.processor.image_processor(images=[first[i] for i in range(len(places))], return_tensors="pt")
+        grids = made["image_grid_thw"]
+        patches = made["pixel_values"].split(grids.prod(-1).tolist())
+        return {"pixel_values": torch.cat([patches[i] for i in order]), "image_grid_thw": grids[order]}
 
     async def update_weights(self, weights: dict[str, torch.Tensor], global_steps: int | None) -> None:
         """Take over the actor's weights.
