@@ -1,7 +1,7 @@
 """Published sets, each read by one small function.
 
-None of them could be downloaded where this was written. Fields are those of their cards and loaders; where a release
-names a column otherwise, ``--columns question=problem`` says so.
+None of the full sets could be downloaded where this was written: each function says what its fields were confirmed
+against. Where a release names a column otherwise, ``--columns question=problem`` says so.
 """
 
 from __future__ import annotations
@@ -20,8 +20,18 @@ from .samples import BadSample, Sample, size_of_file
 Record = Mapping[str, Any]
 """One entry of a set's file."""
 
-_REGION = re.compile(r"<sot>\s*\[([^\]]*)\]\s*<eot>")
+_REGION = re.compile(r"<sot>\s*\[([^\]]*)\]\s*<eot>", re.IGNORECASE)
 _TAGGED_ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
+_FINAL_ANSWER = re.compile(r".*final answer\s*:(.*)", re.DOTALL | re.IGNORECASE)  # greedy: the last one
+
+_FOCUS = re.compile(r"additional visual information to focus on:\s*(?:[^\n]*<object>[^\n]*(?:\n|$))*", re.IGNORECASE)
+"""What V* puts before a question whose targets are already found; each ``<object>`` stands for one's crop."""
+
+_REFUSAL = "sorry, i can not answer the question"
+"""How V*'s model begins when targets are still to be found, which is no answer to learn."""
+
+_VISCOT_FOLDERS = {"textcap": "textvqa", "visual7w": "v7w"}
+"""Visual-CoT sets whose images lie in another's folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +106,12 @@ def jsonl(source: Source, name: str, record: Record) -> Sample:
 
 
 def treevgr(source: Source, name: str, record: Record) -> Sample:
-    """TreeVGR-RL-37K: V* training and VisDrone images in EasyR1's columns, boxes of all named instances."""
+    """TreeVGR-RL-37K, ``vstar30k_visdrone6k_x1y1x2y2.parquet``: V* training and VisDrone images, all named instances.
+
+    ``images`` (one path relative to the file), ``problem``, ``answer`` (text, for VisDrone a letter) and
+    ``target_instances``, each with ``bbox`` as corners in pixels. Fields not confirmed by the authors' own code, which
+    has no training part; several public loaders of this file agree on them.
+    """
     text = str(source.get(record, "problem", "question")).replace("<image>", "").strip()
     parsed = split_question(text) if text else None
     return Sample(
@@ -110,10 +125,16 @@ def treevgr(source: Source, name: str, record: Record) -> Sample:
 
 
 def viscot(source: Source, name: str, record: Record) -> Sample:
-    """Visual-CoT's metadata: ``question``, ``answer``, ``image``, ``dataset``, ``bboxs`` in pixels of the original."""
+    """Visual-CoT's metadata (``*_cot_train.jsonl``), not its conversations (``viscot_363k.json``).
+
+    ``question``, ``answer``, ``image``, ``width``, ``height``, ``bboxs`` as corners in pixels of the original,
+    ``dataset``, ``split``: confirmed against deepcs233/Visual-CoT. ``image`` is relative to a folder named after
+    ``dataset``. Some boxes reach far over the image's edge, in DUDE one in fourteen: use ``--bad drop``.
+    """
     image = str(source.get(record, "image"))
     if not (source.images / image).exists() and record.get("dataset"):
-        image = f"{record['dataset']}/{image}"
+        folder = str(record["dataset"])
+        image = f"{_VISCOT_FOLDERS.get(folder, folder)}/{image}"
     return Sample(
         name=name,
         image=source.image(name, image),
@@ -124,41 +145,55 @@ def viscot(source: Source, name: str, record: Record) -> Sample:
 
 
 def vstar(source: Source, name: str, record: Record) -> Sample:
-    """V*'s training conversations: first question and answer, boxes of ``target_instances`` as ``[x, y, w, h]``."""
+    """V*'s training data (seal_vqa_data): the files for GQA, VAW attributes, spatial relations and LLaVA focus.
+
+    ``image``, ``conversations`` and ``target_instances``, each with ``name`` and ``bbox`` as ``[x, y, w, h]`` in pixels
+    of the original: confirmed against the loader of penghao-wu/vstar. ``question`` and ``answer``, shorter than the
+    conversation's where a record has them, not confirmed there: public loaders read them from the GQA file.
+    """
     said = [str(turn["value"]) for turn in source.get(record, "conversations")]
     if len(said) < 2:
         raise BadSample(name, "no answer", "the conversation has no answer")
-    instances = record.get("target_instances") or []
-    corners = [instance["bbox"] for instance in instances]
-    question = split_question(said[0].replace("<image>", "").strip() or "?")
+    short = [record.get(source.columns.get(column, column)) for column in ("question", "answer")]
+    asked, answer = str(short[0] or said[0]), str(short[1] or said[1])
+    if answer.strip().lower().startswith(_REFUSAL):
+        raise BadSample(name, "no answer", "the answer is that there is none")
+    corners = [instance["bbox"] for instance in record.get("target_instances") or []]
+    stem, options = _asked(_FOCUS.sub("", asked))
     return Sample(
         name=name,
         image=source.image(name, source.get(record, "image")),
-        question=question.stem if question.full != "?" else "",
-        answer=said[1],
-        options=tuple(option.text for option in question.options),
+        question=stem,
+        answer=answer,
+        options=options,
         boxes=tuple(Box(x, y, x + width, y + height) for x, y, width, height in corners),
     )
 
 
 def vgr(source: Source, name: str, record: Record) -> Sample:
-    """VGR: conversations whose reasoning names regions as ``<sot>[x1, y1, x2, y2]<eot>``, shares of the sides."""
+    """VGR-SFT, ``vgr_shortcot.parquet`` and ``vgr_longcot.parquet``; images are LLaVA-NeXT's.
+
+    ``image`` is confirmed against the set's card, the closing ``Final answer: …`` against the paper's examples. The
+    rest is not confirmed by the authors' own code, of which none is public: ``conversations`` whose reasoning names
+    regions as ``<SOT>[x1, y1, x2, y2]<EOT><image>``, shares of the sides. Public loaders agree on it
+    (THX-21/FoveaToken); the paper shows small tags and pixels, and pixels are refused as boxes outside.
+    """
     said = [str(turn["value"]) for turn in source.get(record, "conversations")]
     if len(said) < 2:
         raise BadSample(name, "no answer", "the conversation has no answer")
     path = source.image(name, source.get(record, "image"))
-    shares = [[float(share) for share in found.split(",")] for found in _REGION.findall(said[1])]
+    shares = [_shares(name, found) for found in _REGION.findall(said[1])]
     boxes: tuple[Box, ...] = ()
     if shares:
         size = size_of_file(name, path)
-        boxes = tuple(Box(*corners).scaled(size.width, size.height) for corners in shares if len(corners) == 4)
-    question = split_question(said[0].replace("<image>", "").strip() or "?")
+        boxes = tuple(share.scaled(size.width, size.height) for share in shares)
+    stem, options = _asked(said[0])
     return Sample(
         name=name,
         image=path,
-        question=question.stem if question.full != "?" else "",
-        answer=_untagged(_REGION.sub("", said[1])),
-        options=tuple(option.text for option in question.options),
+        question=stem,
+        answer=_untagged(_REGION.sub("", said[1]).replace("<image>", "")),
+        options=options,
         boxes=boxes,
     )
 
@@ -214,9 +249,27 @@ def _boxes(name: str, value: Any) -> tuple[Box, ...]:
     return tuple(Box(*map(float, box)) for box in corners)
 
 
+def _asked(text: str) -> tuple[str, tuple[str, ...]]:
+    """What the first turn of a conversation asks, and the options it offers."""
+    text = text.replace("<image>", "").strip()
+    if not text:
+        return "", ()
+    question = split_question(text)
+    return question.stem, tuple(option.text for option in question.options)
+
+
+def _shares(name: str, corners: str) -> Box:
+    try:
+        x1, y1, x2, y2 = map(float, corners.split(","))
+    except ValueError:
+        raise BadSample(name, "unreadable box", f"a region is [x1, y1, x2, y2], got [{corners}]") from None
+    return Box(x1, y1, x2, y2)
+
+
 def _untagged(answer: str) -> str:
-    found = _TAGGED_ANSWER.search(answer)
-    return (found[1] if found else answer).strip()
+    """The answer without reasoning before it."""
+    found = _TAGGED_ANSWER.search(answer) or _FINAL_ANSWER.fullmatch(answer)
+    return (found[1] if found else answer.rpartition("</think>")[2]).strip()
 
 
 def _suffix(data: bytes) -> str:

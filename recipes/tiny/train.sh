@@ -17,8 +17,9 @@ policy=${POLICY:-recipes/tiny/policy}
 [ -n "${SKIP_INSTALL:-}" ] || bash recipes/environment.sh eval verl
 mkdir -p "$out/metrics"
 
+# 896 px a side: the views are those of larger originals to the last bit, and decoding is not what is learned
 [ -e "$out/data/validation.parquet" ] || {
-    "$python" recipes/tiny/make_data.py --samples "${SAMPLES:-160}" --split train --out "$out/panels"
+    "$python" recipes/tiny/make_data.py --samples "${SAMPLES:-160}" --split train --scale 4 --out "$out/panels"
     "$python" -m ergo_plugins.cli data panels "$out/panels/train.parquet" --out "$out/data" --need-box \
         --validation "$((${SAMPLES:-160} / 5))"
 }

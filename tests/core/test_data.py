@@ -153,40 +153,50 @@ def test_rows_for_verls_own_tool_loop(images: Path) -> None:
 
 
 def test_treevgr(images: Path) -> None:
-    text = "<image>What is the colour?\nA. red\nB. blue"
+    """Records as the released file has them, and with the image inside the file."""
+    (images / "images").mkdir()
+    (images / "b.png").rename(images / "images" / "0.png")
     encoded = io.BytesIO()
     Image.new("RGB", (60, 50)).save(encoded, "PNG")
-    table = pa.Table.from_pylist(
-        [
-            {
-                "images": [{"bytes": encoded.getvalue(), "path": None}],
-                "problem": text,
-                "answer": "<answer>B</answer>",
-                "target_instances": [{"name": "hat", "bbox": [1, 2, 10, 20]}, {"name": "cup", "bbox": [30, 2, 40, 9]}],
-            }
-        ]
+    hat, cup = (
+        {"bbox": box, "label": None, "name": name} for box, name in (([1, 2, 10, 20], "hat"), ([30, 2, 40, 9], "cup"))
     )
-    pq.write_table(table, images / "rl.parquet")
-    (row,) = convert(images, "treevgr", images / "rl.parquet", "--keep-order")
-    assert row["reward_model"]["ground_truth"] == "B"
-    assert row["extra_info"]["target_box"] == [1, 2, 40, 20]
+    asked = "<image>\nCount the motors seen here. Options:\n(A) 5\n(B) 7\n(C) 9"
+    open_question = "<image>\nWhat is the colour of the hat?"
+    records = [
+        {"images": ["images/0.png"], "problem": asked, "answer": "B", "target_instances": [hat, cup]},
+        {"images": ["images/0.png"], "problem": open_question, "answer": "red", "target_instances": [hat]},
+    ]
+    pq.write_table(pa.Table.from_pylist(records), images / "rl.parquet")
+    counted, named = convert(images, "treevgr", images / "rl.parquet", "--keep-order")
+    assert counted["reward_model"]["ground_truth"] == "B"
+    assert counted["extra_info"]["question"] == "Count the motors seen here.\nA. 5\nB. 7\nC. 9"
+    assert counted["extra_info"]["target_box"] == [1, 2, 40, 20]
+    assert counted["extra_info"]["image_path"] == str((images / "images" / "0.png").resolve())
+    assert named["reward_model"]["ground_truth"] == "red"
+    assert named["extra_info"]["target_box"] == [1, 2, 10, 20]
+
+    inside = [{**records[1], "images": [{"bytes": encoded.getvalue(), "path": None}], "answer": "<answer>red</answer>"}]
+    pq.write_table(pa.Table.from_pylist(inside), images / "inside.parquet")
+    (row,) = convert(images, "treevgr", images / "inside.parquet")
+    assert row["reward_model"]["ground_truth"] == "red"
     unpacked = Path(row["extra_info"]["image_path"])
     assert unpacked.parent == (images / "out" / "images").resolve()
     assert Image.open(unpacked).size == (60, 50)
 
 
-def test_viscot(images: Path) -> None:
-    (images / "gqa").mkdir()
-    (images / "c.png").rename(images / "gqa" / "c.png")
+@pytest.mark.parametrize(("dataset", "folder"), [("gqa", "gqa"), ("textcap", "textvqa"), ("visual7w", "v7w")])
+def test_viscot(images: Path, dataset: str, folder: str) -> None:
+    (images / folder).mkdir()
+    (images / "c.png").rename(images / folder / "c.png")
     record = {
         "question": "What is on the table?",
         "answer": "cup",
-        "possible_answers": ["cup"],
         "image": "c.png",
         "width": 100,
         "height": 80,
         "bboxs": [[5, 6, 50, 60]],
-        "dataset": "gqa",
+        "dataset": dataset,
         "split": "train",
     }
     (row,) = convert(images, "viscot", [record])
@@ -194,28 +204,70 @@ def test_viscot(images: Path) -> None:
     assert row["extra_info"]["answer_kind"] == "text"
 
 
+VSTAR = {
+    "image": "a.png",
+    "search": True,
+    "target_instances": [{"name": "dog", "bbox": [10, 20, 30, 40]}],
+    "conversations": [
+        {
+            "from": "human",
+            "value": "<image>\nAdditional visual information to focus on: <object>; <object>.\nWhat colour is the dog?",
+        },
+        {"from": "gpt", "value": "The colour of the dog is brown, as one can see."},
+    ],
+}
+
+
 def test_vstar_boxes_are_corner_and_size(images: Path) -> None:
-    record = {
-        "id": 1,
-        "image": "a.png",
-        "target_instances": [{"name": "dog", "bbox": [10, 20, 30, 40]}],
-        "conversations": [
-            {"from": "human", "value": "<image>\nWhat is the colour of the dog?"},
-            {"from": "gpt", "value": "The colour of the dog is brown, as one can see."},
-        ],
-    }
-    (row,) = convert(images, "vstar", [record])
+    (row,) = convert(images, "vstar", [VSTAR])
     assert row["extra_info"]["target_box"] == [10, 20, 40, 60]
     assert row["extra_info"]["answer_kind"] == "judge"
-    assert row["extra_info"]["question"] == "What is the colour of the dog?"
+    assert row["extra_info"]["question"] == "What colour is the dog?"
 
 
-def test_vgr_regions_are_shares_of_the_sides(images: Path) -> None:
-    reasoning = "<think>see <sot>[0.1, 0.25, 0.5, 0.75]<eot> there</think><answer>cup</answer>"
-    record = {
-        "image": "a.png",
-        "conversations": [{"from": "human", "value": "<image>\nWhat is it?"}, {"from": "gpt", "value": reasoning}],
-    }
-    (row,) = convert(images, "vgr", [record])
+def test_vstar_prefers_the_short_question_and_answer(images: Path) -> None:
+    (row,) = convert(images, "vstar", [{**VSTAR, "question": "Which colour has it?", "answer": "brown"}])
+    assert row["extra_info"]["question"] == "Which colour has it?"
+    assert row["reward_model"]["ground_truth"] == "brown"
+
+
+def test_vstar_refusals_are_no_answers(images: Path) -> None:
+    refusal = "Sorry, I can not answer the question. Some visual information is missing or unclear: dog."
+    said = [{"from": "human", "value": "<image>\nWhat colour is it?"}, {"from": "gpt", "value": refusal}]
+    convert(images, "vstar", [VSTAR, {**VSTAR, "conversations": said}], "--bad", "drop")
+    assert counts(images)["dropped"] == {"no answer": 1}
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "answer"),
+    [
+        ("<think>see <SOT>[0.1, 0.25, 0.5, 0.75]<EOT><image>, a cup.</think> Final answer: cup", "cup"),
+        ("Not the final answer: <SOT>[0.1, 0.25, 0.5, 0.75]<EOT><image>.\n\nFinal answer: cup", "cup"),
+        ("<think>see <sot>[0.1, 0.25, 0.5, 0.75]<eot> there</think><answer>cup</answer>", "cup"),
+        ("<think>see <sot>[0.1, 0.25, 0.5, 0.75]<eot> there</think>\ncup", "cup"),
+    ],
+)
+def test_vgr_regions_are_shares_of_the_sides(images: Path, reasoning: str, answer: str) -> None:
+    (row,) = convert(images, "vgr", [vgr_record(reasoning)])
     assert row["extra_info"]["target_box"] == [10, 20, 50, 60]
-    assert row["reward_model"]["ground_truth"] == "cup"
+    assert row["reward_model"]["ground_truth"] == answer
+    assert row["extra_info"]["question"] == "What is it?"
+
+
+@pytest.mark.parametrize(
+    ("region", "reason"),
+    [("[10, 20, 50, 60]", "box outside"), ("[0.1, 0.2, 0.3]", "unreadable box"), ("[a, b, c, d]", "unreadable box")],
+)
+def test_vgr_regions_that_are_no_shares_are_refused(images: Path, region: str, reason: str) -> None:
+    good = vgr_record("a cup. Final answer: cup")
+    bad = vgr_record(f"<SOT>{region}<EOT><image> Final answer: cup")
+    convert(images, "vgr", [good, bad], "--bad", "drop")
+    assert counts(images)["dropped"] == {reason: 1}
+
+
+def vgr_record(reasoning: str) -> dict[str, Any]:
+    asked = "<image>\nWhat is it?\nAnswer the question using a single word or phrase."
+    return {
+        "image": "a.png",
+        "conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": reasoning}],
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import POLICY, Run, lmms_eval, make_panels
+from lmms_runs import POLICY, Run, lmms_eval, make_panels
 
 
 @pytest.fixture(scope="session")

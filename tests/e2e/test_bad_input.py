@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from datasets import Dataset, Features, Sequence, Value
 from datasets import Image as ImageFeature
+from lmms_runs import POLICY, TINY, Run, lmms_eval
 from PIL import Image
-from runs import POLICY, TINY, Run, lmms_eval
 from scripted_server import serving
 
 QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered\n(C) horizontal\n(D) vertical"

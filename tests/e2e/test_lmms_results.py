@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs import POLICY, Run, lmms_eval
+from lmms_runs import POLICY, Run, lmms_eval
 
 from ergo_plugins.core.turns import Outcome
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from lmms_runs import POLICY
 from PIL import Image
-from runs import POLICY
 from scripted_server import serving
 from transformers import (
     AutoProcessor,

@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from lmms_runs import lmms_eval
 from PIL import Image
-from runs import lmms_eval
 from scripted_server import serving
 
 CONSTANTS = '''

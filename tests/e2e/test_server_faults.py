@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lmms_runs import lmms_eval
 from PIL import Image
-from runs import lmms_eval
 from scripted_server import Script, serving
 
 from ergo_plugins.core.questions import split_question

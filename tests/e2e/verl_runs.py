@@ -82,7 +82,7 @@ def change_rows(data: Path, change: Any) -> None:
 def verl(folder: Path, data: Path, *settings: str) -> VerlRun:
     """Run ``verl.trainer.main_ppo`` on the tiny recipe, made smaller still, with settings."""
     metrics = folder / "metrics.jsonl"
-    with tempfile.TemporaryDirectory(prefix="ray_", dir="/tmp", ignore_cleanup_errors=True) as ray_folder:
+    with tempfile.TemporaryDirectory(prefix="ray_", ignore_cleanup_errors=True) as ray_folder:
         command = [
             *(sys.executable, "-m", "verl.trainer.main_ppo", "--config-dir", "recipes/tiny", "--config-name", "train"),
             f"hydra.run.dir={folder / 'hydra'}",

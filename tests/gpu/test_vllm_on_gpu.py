@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from runs import POLICY, lmms_eval, make_panels
+from lmms_runs import POLICY, lmms_eval, make_panels
 
 pytestmark = pytest.mark.gpu
 
