@@ -15,7 +15,7 @@ from importlib import import_module
 from . import __version__
 from .usage import CommandError
 
-COMMANDS = ("doctor", "infer", "report.command", "report.summary_command", "data.command")
+COMMANDS = ("doctor", "infer", "report.command", "report.summary_command", "report.compare_command", "data.command")
 """Modules of subcommands, in the order of the help. None imports a host or torch when it is imported."""
 
 

@@ -13,7 +13,9 @@ from .markup import count, escaped, passage, percent, seconds, size
 from .pictures import Picture, boxes_over
 from .rows import Row
 
-_VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
+VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
+"""Class and word for what a verdict may be."""
+
 _TURNS = {"look": "First look: where to zoom", "answer": "Answer"}
 _REWARD = ("reward", "region", "box", "format")
 """Metrics of a rollout that a verdict does not tell."""
@@ -29,7 +31,7 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
         row: the sample.
         pictures: turn name to the picture of its view; those that are missing become outlines.
     """
-    kind, verdict = _VERDICTS[row.correct]
+    kind, verdict = VERDICTS[row.correct]
     outcome = row.outcome
     facts = [f"{count(outcome.visual_tokens)} image tokens"]
     if outcome.seconds is not None:
@@ -40,11 +42,11 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
     facts += [f"{escaped(name)} {row.metrics[name]:g}" for name in shown]
     problems = "".join(f"<li>{escaped(problem)}</li>" for problem in outcome.problems)
     return f"""<article class="card" id="s{number}" {_sort_keys(number, row)}>
-<div class="pictures">{"".join(_figures(outcome, pictures, row.target_box_source))}</div>
+<div class="pictures">{"".join(figures(outcome, pictures, row.target_box_source))}</div>
 <div class="said">
 <p class="head"><span class="chip {kind}">{verdict}</span> <a href="#s{number}">{escaped(row.key)}</a></p>
-{_question(row)}
-<p class="reply">{_answered(row)}</p>
+{question(row, {"chosen": row.returned})}
+<p class="reply">{answered(row)}</p>
 <ul class="facts">{"".join(f"<li>{fact}</li>" for fact in facts)}</ul>
 {f'<ul class="problems">{problems}</ul>' if problems else ""}
 </div>
@@ -58,7 +60,7 @@ def _sort_keys(number: int, row: Row) -> str:
     keys: dict[str, object] = {
         "number": number,
         "task": row.task,
-        "verdict": _VERDICTS[row.correct][1],
+        "verdict": VERDICTS[row.correct][1],
         "problems": " ".join(sorted(failure_kinds(outcome))),
         "box": "yes" if outcome.box_source else "no",
         "tokens": outcome.visual_tokens,
@@ -68,30 +70,38 @@ def _sort_keys(number: int, row: Row) -> str:
     return " ".join(f'data-{name}="{escaped(value)}"' for name, value in keys.items() if value is not None)
 
 
-def _question(row: Row) -> str:
-    """What is asked, and the choices as a list with the chosen and the wanted one marked."""
+def question(row: Row, chosen: Mapping[str, str]) -> str:
+    """What is asked, and the choices as a list with the chosen and the wanted one marked.
+
+    Args:
+        row: whose question it is.
+        chosen: answers to mark, by the word that marks them.
+    """
     if not row.question.strip():
         return '<p class="empty">The question could not be read.</p>'
-    question = split_question(row.question)
+    asked = split_question(row.question)
     items = ""
-    for option in question.options:
-        marks = [name for name, letter in (("chosen", row.returned), ("wanted", row.target)) if letter == option.letter]
+    for option in asked.options:
+        marks = [name for name, letter in chosen.items() if letter == option.letter]
+        is_wanted = row.target == option.letter
+        kind = "good" if is_wanted else "bad" if marks and row.target is not None else "open"
+        marks += ["wanted"] if is_wanted else []
         said = f' <span class="mark">{" and ".join(marks)}</span>' if marks else ""
-        kind = "bad" if marks == ["chosen"] and row.target is not None else "good" if "wanted" in marks else "open"
         items += f'<li class="{kind if marks else ""}">{option.letter}. {escaped(option.text[:200])}{said}</li>'
     options = f'<ul class="options" dir="auto">{items}</ul>' if items else ""
-    return f'<p class="question" dir="auto">{escaped(question.stem[:600])}</p>{options}'
+    return f'<p class="question" dir="auto">{escaped(asked.stem[:600])}</p>{options}'
 
 
-def _answered(row: Row) -> str:
+def answered(row: Row) -> str:
+    """What was answered, and what was wanted if that is known."""
     if row.returned == NO_CHOICE and not row.outcome.answer:
-        answered = f"Answered <b>nothing</b> (handed over as {NO_CHOICE})"
+        said = f"Answered <b>nothing</b> (handed over as {NO_CHOICE})"
     else:
-        answered = f"Answered <b>{escaped(row.returned[:200]) or 'nothing'}</b>"
-    return answered if row.target is None else f"{answered}, wanted <b>{escaped(row.target[:200])}</b>"
+        said = f"Answered <b>{escaped(row.returned[:200]) or 'nothing'}</b>"
+    return said if row.target is None else f"{said}, wanted <b>{escaped(row.target[:200])}</b>"
 
 
-def _figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | None) -> Iterator[str]:
+def figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | None) -> Iterator[str]:
     """The pictures of the turns, in order; the first has the boxes on it."""
     source = outcome.source
     if source is None or not outcome.turns:

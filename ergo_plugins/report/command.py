@@ -65,15 +65,42 @@ def read_run(args: argparse.Namespace) -> Run:
     Raises:
         CommandError: a file is missing or is not what it should be.
     """
+    with telling_what_is_unreadable():
+        return open_run(args.run_file, args.samples, args.step)
+
+
+def open_run(path: Path, samples: Path | None, step: int | None = None) -> Run:
+    """A journal with its verdicts, or rollouts that verl dumped.
+
+    Args:
+        path: the journal; or a dump, or the folder of dumps.
+        samples: where lmms-eval logged samples, for a journal.
+        step: which dump of a folder; the newest if None.
+
+    Raises:
+        OSError: a file cannot be read.
+        UnreadableInput: it is not what it should be.
+        CommandError: an argument does not belong to what the path is.
+    """
+    if is_rollouts(path):
+        if samples:
+            raise CommandError("--samples belongs to a journal; rollouts bring their verdicts with them")
+        return read_rollouts(path, step)
+    if step is not None:
+        raise CommandError(f"--step belongs to rollouts that verl dumped, and {path} is none of them")
+    found = read_journal(path)
+    return join_verdicts(found, samples) if samples else found
+
+
+@contextmanager
+def telling_what_is_unreadable() -> Iterator[None]:
+    """Errors of reading become sentences for the user.
+
+    Raises:
+        CommandError: instead of OSError and UnreadableInput.
+    """
     try:
-        if is_rollouts(args.run_file):
-            if args.samples:
-                raise CommandError("--samples belongs to a journal; rollouts bring their verdicts with them")
-            return read_rollouts(args.run_file, args.step)
-        if args.step is not None:
-            raise CommandError(f"--step belongs to rollouts that verl dumped, and {args.run_file} is none of them")
-        found = read_journal(args.run_file)
-        return join_verdicts(found, args.samples) if args.samples else found
+        yield
     except UnreadableInput as error:
         raise CommandError(str(error)) from error
     except OSError as error:

@@ -44,7 +44,7 @@ def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
 
 def plots(rows: Sequence[Row], summary: Mapping[str, Any], *, zoomed: bool) -> str:
     """The plots that there is data for."""
-    shown = [_tokens_plot(summary, zoomed=zoomed)]
+    shown = [tokens_plot({"this run": summary}, zoomed=zoomed)]
     areas = [row.outcome.area_ratio for row in rows if row.outcome.area_ratio is not None]
     if areas:
         shown.append(_area_plot(areas))
@@ -90,20 +90,26 @@ def _known(number: str, label: str, made_of: str) -> str:
     return "" if number == UNKNOWN else _tile(number, label, made_of)
 
 
-def _tokens_plot(summary: Mapping[str, Any], *, zoomed: bool) -> str:
-    used, single = summary["visual_tokens"] or 0, summary["single_pass_tokens"] or 0
-    # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
-    parts = [("look", summary["visual_tokens_look"] or 0), ("answer", summary["visual_tokens_answer"] or 0)]
-    scale = used / (sum(length for _, length in parts) or 1)
-    bars = [
-        Bar("this run", count(used), [(kind, length * scale) for kind, length in parts]),
-        Bar("one pass in full detail", count(single), [("single", single)]),
-    ]
-    description = f"Image tokens per question: this run {count(used)}, one pass in full detail {count(single)}."
+def tokens_plot(summaries: Mapping[str, Mapping[str, Any]], *, zoomed: bool) -> str:
+    """What runs over the same images spent on them, and what a single pass would.
+
+    Args:
+        summaries: what the runs are called, and what `summary.summarise` says of them.
+        zoomed: whether a model was asked where to look.
+    """
+    bars = []
+    for name, summary in summaries.items():
+        used = summary["visual_tokens"] or 0
+        # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
+        parts = [("look", summary["visual_tokens_look"] or 0), ("answer", summary["visual_tokens_answer"] or 0)]
+        scale = used / (sum(length for _, length in parts) or 1)
+        bars.append(Bar(name, count(used), [(kind, length * scale) for kind, length in parts]))
+    single = max((summary["single_pass_tokens"] or 0 for summary in summaries.values()), default=0)
+    bars.append(Bar("one pass in full detail", count(single), [("single", single)]))
+    said = ", ".join(f"{bar.label} {bar.shown}" for bar in bars)
     legend = '<span class="key look"></span>first look <span class="key answer"></span>close-up' if zoomed else ""
-    return _plot(
-        "Image tokens per question", horizontal(bars, description=description), f"Mean over all samples. {legend}"
-    )
+    drawn = horizontal(bars, description=f"Image tokens per question: {said}.")
+    return panel("Image tokens per question", drawn, f"Mean over all samples. {legend}")
 
 
 def _area_plot(areas: Sequence[float]) -> str:
@@ -113,7 +119,7 @@ def _area_plot(areas: Sequence[float]) -> str:
     ticks = [(i + 0.5, label) for i, label in enumerate(_AREA_LABELS)]
     said = ", ".join(f"{label}: {number}" for label, number in zip(_AREA_LABELS, counts, strict=True))
     drawn = columns(counts, ticks=ticks, description=f"Samples by the close-up's share of the picture. {said}")
-    return _plot(
+    return panel(
         "How much of the picture the close-up shows", drawn, "Samples by the crop's share of the area, in per cent."
     )
 
@@ -131,20 +137,20 @@ def _latency_plot(times: Sequence[float], summary: Mapping[str, Any]) -> str:
         marks.append((place, f"{label} within {seconds(summary[key])}"))
     description = f"Samples by seconds. {marks[0][1]}, {marks[1][1]}."
     drawn = columns(counts, ticks=ticks, marks=marks, description=description)
-    return _plot("Time per question", drawn, "Wall time of a sample, waiting for others in its batch included.")
+    return panel("Time per question", drawn, "Wall time of a sample, waiting for others in its batch included.")
 
 
 def _problems_plot(summary: Mapping[str, Any]) -> str:
     failures, samples = summary["failures"], summary["samples"]
     if not failures:
-        return _plot("Problems", '<p class="none">None. Every reply could be read as it was meant.</p>', "")
+        return panel("Problems", '<p class="none">None. Every reply could be read as it was meant.</p>', "")
     ordered = sorted(failures.items(), key=lambda item: -item[1])
     bars = [
         Bar(_MEANING.get(kind, kind), f"{number:,} ({percent(number / samples)})", [("problem", number)])
         for kind, number in ordered
     ]
     description = "Samples by kind of problem: " + ", ".join(f"{kind} {number}" for kind, number in ordered)
-    return _plot(
+    return panel(
         "Problems",
         horizontal(bars, description=description, full=samples),
         "Share of all samples; one can have several.",
@@ -159,5 +165,6 @@ _MEANING = {
 }
 
 
-def _plot(title: str, drawing: str, caption: str) -> str:
+def panel(title: str, drawing: str, caption: str) -> str:
+    """A plot with its title and what is to be known about it, both markup."""
     return f'<figure class="panel"><h3>{title}</h3>{drawing}<figcaption>{caption}</figcaption></figure>'

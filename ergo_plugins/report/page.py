@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
 
@@ -29,16 +30,16 @@ def page(run: Run, *, previews: int) -> str:
     rows = run.rows
     zoomed = any(turn.name == "look" for row in rows for turn in row.outcome.turns)
     pictures, unreadable = embed_all(rows, previews)
-    summary, script = summarise(rows), _part("page.js")
-    return Template(_part("page.html")).substitute(
-        title=escaped(" · ".join([_model(run), *run.tasks])),
-        model=escaped(_model(run)),
+    summary, script = summarise(rows), part("page.js")
+    return Template(part("page.html")).substitute(
+        title=escaped(" · ".join([model_name(run), *run.tasks])),
+        model=escaped(model_name(run)),
         method=escaped(", ".join(sorted({row.outcome.method for row in rows})) or "unknown"),
         tasks=escaped(", ".join(run.tasks) or "unknown"),
         name=escaped(run.name),
         version=escaped(__version__),
         lead=_LEAD_ZOOM if zoomed else _LEAD_SINGLE,
-        notes=_notes(run, unreadable),
+        notes=notes_of(run.notes, unreadable),
         settings=_settings(run),
         tiles=tiles(summary, zoomed=zoomed),
         plots=plots(rows, summary, zoomed=zoomed),
@@ -48,7 +49,7 @@ def page(run: Run, *, previews: int) -> str:
         problem_options=_options(sorted(summary["failures"])),
         total=count(len(rows)),
         cards="\n".join(card(i, row, pictures.get(i, {})) for i, row in enumerate(rows)),
-        css=_part("page.css"),
+        css=part("page.css"),
         js=script,
         js_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
     )
@@ -68,28 +69,35 @@ where needed, <b>without zooming in</b>. Such a run is the yardstick for runs th
 are the pieces a picture is cut into for the model: fewer of them cost less time and memory.</p>"""
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """The text of a file that pages are made of."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _model(run: Run) -> str:
+def model_name(run: Run) -> str:
+    """What the model of a run is called, for a title."""
     named = run.settings.get("model")
     return "/".join(str(named).rstrip("/").split("/")[-2:]) if named else run.name
 
 
-def _notes(run: Run, unreadable: int) -> str:
-    notes = list(run.notes)
+def notes_of(notes: Sequence[str], unreadable: int) -> str:
+    """What a reader has to know about the input, and how many pictures could not be shown."""
     if unreadable:
-        notes.append(f"{unreadable} preview pictures named in the input are missing or damaged.")
+        notes = [*notes, f"{unreadable} preview pictures named in the input are missing or damaged."]
     return "".join(f'<p class="note">{escaped(note)}</p>' for note in notes)
 
 
 def _settings(run: Run) -> str:
     shown = []
     for name, value in run.settings.items():
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        shown.append(f"<div><dt>{escaped(name)}</dt><dd>{escaped(text[:LONGEST_SETTING])}</dd></div>")
+        shown.append(f"<div><dt>{escaped(name)}</dt><dd>{setting(value)}</dd></div>")
     return "".join(shown) or "<div><dt>none recorded</dt><dd></dd></div>"
+
+
+def setting(value: object) -> str:
+    """The value of a setting, cut at `LONGEST_SETTING` characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return escaped(text[:LONGEST_SETTING])
 
 
 def _pictures_note(run: Run, shown: int) -> str:

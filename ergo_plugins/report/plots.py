@@ -44,7 +44,7 @@ def horizontal(bars: Sequence[Bar], *, description: str, full: float = 0) -> str
             width = length / longest * WIDTH
             drawn.append(_rectangle(kind, x, y + 8, width, _BAR_HEIGHT))
             x += width
-    return _svg(len(bars) * _ROW_HEIGHT, drawn, description)
+    return svg(len(bars) * _ROW_HEIGHT, drawn, description)
 
 
 def columns(
@@ -78,7 +78,7 @@ def columns(
         y = 10 + _MARK_HEIGHT * (len(marks) - 1 - i)  # the lines come close to each other; their labels must not
         drawn.append(f'<line class="mark" x1="{x:.1f}" y1="{y + 4}" x2="{x:.1f}" y2="{floor}"/>')
         labels.append(_text("mark", _inside(x, label), y, label))
-    return _svg(_HEIGHT, drawn + labels, description)
+    return svg(_HEIGHT, drawn + labels, description)
 
 
 def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[float, list[int], bool]:
@@ -93,7 +93,7 @@ def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[
     usual = ordered[max(0, math.ceil(0.95 * len(ordered)) - 1)]
     is_open = 0 < usual * far < ordered[-1]
     top = usual * far / 2 if is_open else ordered[-1]
-    width = _round_step(top / most) if top > _NOTHING else 1.0
+    width = round_step(top / most) if top > _NOTHING else 1.0
     number = math.floor(top / width) + 1
     counts = [0] * (number + is_open)
     for value in ordered:
@@ -101,7 +101,8 @@ def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[
     return width, counts, is_open
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is no less than ``least``, which is above 0."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * 0.999)
 
@@ -120,7 +121,8 @@ def _text(kind: str, x: float, y: float, text: str) -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{escaped(text)}</text>'
 
 
-def _svg(height: float, drawn: Sequence[str], description: str) -> str:
+def svg(height: float, drawn: Sequence[str], description: str) -> str:
+    """A plot `WIDTH` wide with a description for those who cannot see it."""
     return (
         f'<svg class="plot" viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escaped(description)}">'
         f"{''.join(drawn)}</svg>"

@@ -23,6 +23,7 @@ LOOKED_PREFIX = "target_"
 """Metrics with this prefix tell where the model looked, not whether it answered well."""
 
 COVERAGE = "target_coverage"
+TARGET_HIT = "target_hit"
 
 _OF_THE_EVALUATOR = frozenset(
     ("doc_id", "doc", "doc_hash", "target", "arguments", "input", "input_media", "resps", "filtered_resps")

@@ -12,6 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ergo_plugins.methods.reward import RewardConfig
+
 RECORDED = Path(__file__).parent / "proof" / "control.json"
 """The control that prove.sh ran, for quickstarts that run none."""
 
@@ -31,6 +33,7 @@ def summarise(out: Path) -> dict[str, Any]:
         "after": _read(out / "after" / "figures.json"),
         "control": {**_read(control), "recorded": False} if control.exists() else _read(RECORDED),
         "training": _read(out / "training" / "summary.json"),
+        "gamma": RewardConfig().gamma,
     }
     return summary
 
