@@ -25,7 +25,8 @@ EXPERIMENTS = {
     "b_region": "B: r_region alone",
     "c_region_box": "C: r_region + r_box",
     "d_weighted": "D: the same, weighted",
-    "small_boxes": "full reward, gamma 0.05",
+    "box_60": "r_box alone, gamma 0.6",
+    "box_10": "r_box alone, gamma 0.1",
     "judge_crop": "D, judge sees the crop",
     "judge_original": "D, judge sees crop and original",
 }

@@ -20,7 +20,8 @@ settings() {
         b_region) echo +ergo.reward.beta=0 +ergo.reward.accuracy=0 ;;
         c_region_box) echo +ergo.reward.beta=1 +ergo.reward.accuracy=0 ;;
         d_weighted) echo +ergo.reward.accuracy=0 ;;
-        small_boxes) echo +ergo.reward.gamma=0.05 ;;
+        box_60) echo +ergo.reward.alpha=0 +ergo.reward.accuracy=0 +ergo.reward.gamma=0.6 ;;
+        box_10) echo +ergo.reward.alpha=0 +ergo.reward.accuracy=0 +ergo.reward.gamma=0.1 ;;
         judge_crop) echo --config-name=train_judged +ergo.reward.accuracy=0 ;;
         judge_original) echo --config-name=train_judged +ergo.reward.accuracy=0 ergo.judge.sees=crop+original ;;
         *) echo "There is no experiment $1" >&2; return 1 ;;
@@ -44,7 +45,7 @@ export -f settings run
 [ -n "${SKIP_INSTALL:-}" ] || bash recipes/environment.sh eval verl
 mkdir -p "$out"
 [ -e "$out/before.json" ] || "$python" recipes/tiny/measure.py recipes/tiny/policy --scenes "$scenes" -o "$out/before.json"
-[ $# -gt 0 ] || set -- full shuffled rate_0 a_accuracy b_region c_region_box d_weighted small_boxes judge_crop judge_original
+[ $# -gt 0 ] || set -- full shuffled rate_0 a_accuracy b_region c_region_box d_weighted box_60 box_10 judge_crop judge_original
 for seed in ${SEEDS:-0 1 2}; do for experiment; do echo "$experiment $seed"; done; done |
     xargs -P "${JOBS:-2}" -L 1 bash -c 'set -euo pipefail; run "$0" "$1"'
 "$python" recipes/tiny/prove.py "$out"

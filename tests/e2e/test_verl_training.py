@@ -158,7 +158,7 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
     assert run.exit_code == 0, run.log[-3000:]
     (step,) = run.trained
     assert step["ergo/judge_calls"] > 0
-    assert step["ergo/region"] > 0.5, "it answers what the crops show"
+    assert step["ergo/region"] > 0.2, "it answers what the crops show, and half of them show it"
     assert step["ergo/lost_prompts"] == 0
 
 

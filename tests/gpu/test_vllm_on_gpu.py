@@ -16,4 +16,4 @@ def test_panels(tmp_path: Path, options: dict[str, object]) -> None:
     run = lmms_eval("ergo_vllm", tasks, tmp_path / "run", model=POLICY, max_model_len=2048, **options)
     assert run.exit_code == 0, run.log
     assert len(run.by_doc) == 40
-    assert run.results["results"]["ergo_panels"]["panels_accuracy,none"] >= 0.75
+    assert run.results["results"]["ergo_panels"]["panels_accuracy,none"] >= 0.5
