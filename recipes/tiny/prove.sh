@@ -31,6 +31,12 @@ run() {
     local folder=$out/$1_$2 chosen
     [ ! -e "$folder/figures.json" ] || return 0
     chosen=$(settings "$1")
+    if [[ $1 == judge_* ]]; then
+        "$python" recipes/tiny/judge.py --port 0 > "$folder.judge" & judge=$!
+        trap 'kill $judge' EXIT
+        until JUDGE_URL=$(grep -om1 'http://[^ ]*' "$folder.judge"); do kill -0 "$judge"; sleep 0.2; done
+        export JUDGE_URL
+    fi
     # shellcheck disable=SC2086  # settings are words
     OUT=$folder STEPS=$steps SAMPLES=480 EVALUATE=no SKIP_INSTALL=1 FRESH="" RAY_FOLDER="${TMPDIR:-/tmp}/ergo_$1_$2" \
         bash recipes/tiny/train.sh trainer.test_freq=-1 trainer.val_before_train=false "trainer.save_freq=$steps" \

@@ -1,6 +1,6 @@
 """Training as one short line a step: reads verl's console output, keeps all of it in a file.
 
-    bash recipes/tiny/train.sh 2>&1 | python recipes/tiny/watch.py runs/tiny/log.txt --steps 8
+bash recipes/tiny/train.sh 2>&1 | python recipes/tiny/watch.py runs/tiny/log.txt --steps 8
 """
 
 from __future__ import annotations
