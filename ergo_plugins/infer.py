@@ -19,7 +19,7 @@ from .core.turns import Outcome
 from .engines import ENGINES, Engine, EngineFault, open_engine
 from .image_files import open_image
 from .methods.ergo import ZoomConfig, zoom_episode
-from .methods.prompts import read_prompts
+from .methods.ergo_prompts import read_prompts
 from .usage import CommandError
 
 BOX_COLOR = "#f76707"

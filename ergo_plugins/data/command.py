@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..methods.ergo import Prompts
-from ..methods.prompts import read_prompts
+from ..methods.ergo_prompts import read_prompts
 from ..usage import CommandError
 from .rows import Row, row, schema, tool_row
 from .samples import BadSample, Checked, Counts, check, split_by_image

@@ -12,7 +12,7 @@ from ..core.geometry import Box, Size
 from ..core.images import size_of
 from ..core.questions import Option
 from ..image_files import open_image
-from ..methods.reward import TargetKind
+from ..methods.ergo_reward import TargetKind
 
 OUTSIDE_PX = 2.0
 """How far a box may reach over the image's edge: annotations are rounded."""

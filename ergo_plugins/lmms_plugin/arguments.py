@@ -11,7 +11,7 @@ from typing import Any
 from ..core.geometry import CropRules
 from ..engines import engine_class
 from ..methods.ergo import ZoomConfig
-from ..methods.prompts import read_prompts
+from ..methods.ergo_prompts import read_prompts
 
 _ZOOM = {
     "coarse_tokens": int,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.reward import score
+from ..methods.ergo_reward import score
 from .records import recorded
 from .region import Verifier, parts
 from .rows import Row

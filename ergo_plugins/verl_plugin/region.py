@@ -13,7 +13,7 @@ from ..core.geometry import Size, VisionGrid, whole
 from ..core.images import size_of
 from ..core.turns import Outcome
 from ..judge import Effort, Judge, JudgeConfig
-from ..methods.reward import RewardConfig, Score, coverage, covers
+from ..methods.ergo_reward import RewardConfig, Score, coverage, covers
 from .originals import Original, Originals
 from .records import RECORD, SECONDS, as_text
 from .rows import Row, RowError

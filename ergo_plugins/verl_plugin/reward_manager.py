@@ -8,7 +8,7 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from ..methods.reward import score
+from ..methods.ergo_reward import score
 from .records import TOOL_LOOP, recorded
 from .region import Verifier, parts
 from .rows import Row

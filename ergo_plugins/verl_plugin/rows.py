@@ -21,7 +21,7 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import Question, split_question
-from ..methods.reward import Target
+from ..methods.ergo_reward import Target
 
 
 class RowError(ValueError):

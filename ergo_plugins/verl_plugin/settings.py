@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 from ..judge import JudgeConfig
 from ..methods.ergo import Prompts, ZoomConfig
-from ..methods.prompts import read_prompts
-from ..methods.reward import RewardConfig
+from ..methods.ergo_prompts import read_prompts
+from ..methods.ergo_reward import RewardConfig
 
 
 @dataclass(frozen=True, slots=True)

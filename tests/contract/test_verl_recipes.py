@@ -15,7 +15,7 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 from verl_parts import ROOT, composed
 
 from ergo_plugins.judge import JudgeConfig
-from ergo_plugins.methods.reward import RewardConfig
+from ergo_plugins.methods.ergo_reward import RewardConfig
 from ergo_plugins.verl_plugin.reward_manager import refuse
 from ergo_plugins.verl_plugin.settings import Settings
 

@@ -10,7 +10,7 @@ from ergo_plugins.core.geometry import VisionGrid
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
 from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
-from ergo_plugins.methods.prompts import read_prompts
+from ergo_plugins.methods.ergo_prompts import read_prompts
 
 # The form of ERGO's released constants, in our own words.
 CONSTANTS = r'''

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ergo_plugins.core.geometry import Box, Size, whole
 from ergo_plugins.core.questions import Option, split_question
 from ergo_plugins.core.turns import Outcome, TurnRecord
-from ergo_plugins.methods.reward import RewardConfig, Target, coverage, covers, score
+from ergo_plugins.methods.ergo_reward import RewardConfig, Target, coverage, covers, score
 
 SOURCE = Size(1000, 500)
 VIEW = Size(112, 112)

@@ -16,7 +16,7 @@ from ergo_plugins.core.geometry import Box, Size
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Outcome, TurnRecord
 from ergo_plugins.judge import Effort, Judge, JudgeConfig, JudgeError
-from ergo_plugins.methods.reward import RewardConfig, Target
+from ergo_plugins.methods.ergo_reward import RewardConfig, Target
 from ergo_plugins.verl_plugin.region import Verifier
 from ergo_plugins.verl_plugin.rows import Row, RowError
 

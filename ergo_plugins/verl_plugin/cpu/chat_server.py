@@ -10,7 +10,7 @@ from aiohttp import web
 from PIL import Image
 
 if TYPE_CHECKING:
-    from .rollout import HFServer
+    from .server import HFServer
 
 HOST = "127.0.0.1"
 """Everything on a CPU runs on one machine."""
