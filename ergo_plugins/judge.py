@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import io
 import itertools
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any, Literal, TypeVar
 import aiohttp
 from PIL import Image
 
+from .core.png import png
 from .core.questions import Question
 from .core.replies import shown
 from .core.verdicts import NoVerdict, read_region_answer, read_same, region_prompt, same_prompt
@@ -128,7 +128,7 @@ class Judge:
         Raises:
             JudgeError: there is no verdict.
         """
-        encoded = [await asyncio.to_thread(_png, image) for image in images]
+        encoded = [await asyncio.to_thread(png, image) for image in images]
         prompt = self.config.prompt.replace("{question}", question.full) or region_prompt(
             question, with_original=len(images) > 1
         )
@@ -206,8 +206,8 @@ class Judge:
             self._session = aiohttp.ClientSession(timeout=timeout, headers=headers)
             self._slots = asyncio.Semaphore(self.config.concurrency)
         parts: list[dict[str, Any]] = [
-            {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(png).decode()}}
-            for png in images
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(file).decode()}}
+            for file in images
         ]
         body = {
             "model": self.model,
@@ -237,9 +237,3 @@ def _content(text: str) -> str:
     if not isinstance(content, str):
         raise _Unusable(f"no text in the chat completion {shown(text)}")
     return content
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

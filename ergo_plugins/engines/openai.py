@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from ..core.geometry import VisionGrid
+from ..core.png import png
 from ..core.turns import Reply, Turn
 from ..processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
@@ -171,10 +171,8 @@ class _Conversation:
 
 
 def data_url(image: Image.Image) -> str:
-    """The image as a lossless PNG data URL; light compression, since views are small and time is not."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    """The image as a lossless PNG data URL."""
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
 
 
 def _unicode(text: str) -> str:

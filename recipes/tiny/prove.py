@@ -11,11 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 from scipy.stats import t
+
+from ergo_plugins.report.lines import Line, lines
 
 EXPERIMENTS = {
     "full": "full reward (row E)",
@@ -32,6 +35,14 @@ EXPERIMENTS = {
 }
 FIGURES = ("region_sampled", "region_greedy", "accuracy", "format", "area_sampled", "area")
 CURVES = ("critic/rewards/mean", "ergo/region", "ergo/box", "ergo/accuracy", "ergo/format", "ergo/area_ratio")
+
+REWARDS = ("full", "a_accuracy", "b_region", "c_region_box", "d_weighted")
+PLOTS = {
+    "region.svg": (("full", "shuffled"), "ergo/region", "Share of rollouts that show the right place, by step"),
+    "ablation_region.svg": (REWARDS, "ergo/region", "The same for the rows of the ablation"),
+    "ablation_area.svg": (REWARDS, "ergo/area_ratio", "Crop's share of the image for the rows of the ablation"),
+}
+"""Experiments, metric and description of each plot."""
 
 Results = dict[str, dict[str, Any]]
 
@@ -90,6 +101,29 @@ def curves(out: Path) -> dict[str, dict[str, list[float]]]:
     return found
 
 
+STYLE = """<style>svg { font: 10px sans-serif; background: #fff } .tick { fill: #666 } .axis { stroke: #ddd }
+.line path { fill: none; stroke: currentColor; stroke-width: 2 } .way path { stroke-width: 1; opacity: .6 }
+.line { color: #888 } .full { color: #0a7d3c } .shuffled { color: #b3261e } .shuffled path { stroke-dasharray: 6 3 }
+.a_accuracy { color: #5b6abf } .b_region { color: #c26a00 } .c_region_box, .d_weighted { color: #00838f }
+.judge_crop { color: #0a7d3c } .judge_original { color: #b3261e } .judge_original path { stroke-dasharray: 6 3 }
+.box_60 { color: #c26a00 } .box_10 { color: #5b6abf } .box_10 path { stroke-dasharray: 6 3 }</style>"""
+
+
+def plot(steps: dict[str, dict[str, list[float]]], experiments: Sequence[str], metric: str, said: str) -> str:
+    """A metric by training step, the mean over an experiment's seeds, as an SVG file; empty if none of them was run."""
+    drawn = []
+    for experiment in experiments:
+        runs = [run[metric] for name, run in steps.items() if name.rpartition("_")[0] == experiment]
+        means = [fmean(values) for values in zip(*runs, strict=True)]
+        if means:
+            drawn.append(Line(experiment, experiment.replace("_", " "), [(i + 1.0, y) for i, y in enumerate(means)]))
+    if not drawn:
+        return ""
+    svg = lines(drawn, description=said, tick="{:.0%}".format, span=(0, 1))
+    head, _, body = svg.partition(">")
+    return head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" width="720" ', 1) + ">" + STYLE + body + "\n"
+
+
 def recorded_control(results: Results) -> dict[str, Any]:
     """What a quickstart without ``--control`` shows: means of the shuffled runs."""
     control = results["shuffled"]
@@ -105,17 +139,21 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     before, results = json.loads((arguments.out / "before.json").read_text()), collect(arguments.out)
+    steps = curves(arguments.out)
     written = {
         "results.json": json.dumps({"before": before, "experiments": results}, indent=2) + "\n",
         "table.md": table(before, results),
-        "curves.json": json.dumps(curves(arguments.out), indent=1) + "\n",
+        "curves.json": json.dumps(steps, indent=1) + "\n",
     }
+    for name, (experiments, metric, said) in PLOTS.items():
+        written[name] = plot(steps, experiments, metric, said)
     if "shuffled" in results:
         written["control.json"] = json.dumps(recorded_control(results), indent=2) + "\n"
     for folder in filter(None, (arguments.out, arguments.keep)):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in written.items():
-            (folder / name).write_text(text)
+            if text:
+                (folder / name).write_text(text)
     print(written["table.md"])
 
 
