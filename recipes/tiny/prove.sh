@@ -22,8 +22,8 @@ settings() {
         d_weighted) echo +ergo.reward.accuracy=0 ;;
         box_60) echo +ergo.reward.alpha=0 +ergo.reward.accuracy=0 +ergo.reward.gamma=0.6 ;;
         box_10) echo +ergo.reward.alpha=0 +ergo.reward.accuracy=0 +ergo.reward.gamma=0.1 ;;
-        judge_crop) echo --config-name=train_judged +ergo.reward.accuracy=0 ;;
-        judge_original) echo --config-name=train_judged +ergo.reward.accuracy=0 ergo.judge.sees=crop+original ;;
+        judge_crop) echo +ergo.reward.accuracy=0 ;;
+        judge_original) echo +ergo.reward.accuracy=0 ergo.judge.sees=crop+original ;;
         *) echo "There is no experiment $1" >&2; return 1 ;;
     esac
 }
@@ -35,7 +35,7 @@ run() {
         "$python" recipes/tiny/judge.py --port 0 > "$folder.judge" & judge=$!
         trap 'kill $judge' EXIT
         until JUDGE_URL=$(grep -om1 'http://[^ ]*' "$folder.judge"); do kill -0 "$judge"; sleep 0.2; done
-        export JUDGE_URL
+        export JUDGE_URL RECIPE=train_judged
     fi
     # shellcheck disable=SC2086  # settings are words
     OUT=$folder STEPS=$steps SAMPLES=480 EVALUATE=no SKIP_INSTALL=1 FRESH="" RAY_FOLDER="${TMPDIR:-/tmp}/ergo_$1_$2" \

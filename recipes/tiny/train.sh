@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # GRPO of the tiny policy with stock verl on a CPU, then merge and evaluate: 8 GB of memory, about 15 minutes on 2 cores.
-#   bash recipes/tiny/train.sh [verl settings]    STEPS=8 SAMPLES=160, results in OUT=runs/tiny
+#   bash recipes/tiny/train.sh [verl settings]    STEPS=8 SAMPLES=160 RECIPE=train, results in OUT=runs/tiny
 # Killed, it goes on from the last checkpoint when started again; FRESH=1 begins anew. KILL_AT=n kills verl itself
 # after step n and starts it again. EVALUATE=no leaves lmms-eval out.
 set -euo pipefail
@@ -26,7 +26,7 @@ mkdir -p "$out/metrics"
 
 train() {
     VERL_FILE_LOGGER_PATH="$out/metrics/$(date +%s).jsonl" TENSORBOARD_DIR="$out/tensorboard" exec "$python" \
-        -m verl.trainer.main_ppo --config-dir recipes/tiny --config-name train "hydra.run.dir=$out/hydra" \
+        -m verl.trainer.main_ppo --config-dir recipes/tiny --config-name "${RECIPE:-train}" "hydra.run.dir=$out/hydra" \
         "data.train_files=$out/data/train.parquet" "data.val_files=$out/data/validation.parquet" \
         "actor_rollout_ref.model.path=$policy" "trainer.default_local_dir=$out/checkpoints" \
         "trainer.rollout_data_dir=$out/rollouts" "trainer.total_training_steps=$steps" "+ray_kwargs.ray_init._temp_dir=${RAY_FOLDER:-${TMPDIR:-/tmp}/ergo_ray}" "$@"
