@@ -30,7 +30,6 @@ def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: 
     settings = (
         "data.train_batch_size=4",
         "actor_rollout_ref.actor.ppo_mini_batch_size=4",
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=32",
         f"trainer.validation_data_dir={tmp_path / 'validated'}",
     )
     run = subprocess.run(
