@@ -163,6 +163,7 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
     assert step["ergo/lost_prompts"] == 0
 
 
+@pytest.mark.slow
 def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
     prompts = str(ROOT / "recipes/tiny/prompts.yaml")
     data = make_rows(tmp_path, 12, "--agent", "tool_agent", "--coarse-tokens", "16", "--prompts", prompts)
