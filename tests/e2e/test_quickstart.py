@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
-SAMPLES, SCENES, STEPS = 8, 256, 4
+SAMPLES, SCENES, STEPS = 8, 256, 6
 ERGO = [sys.executable, "-m", "ergo_plugins.cli"]
 
 
