@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from verl.trainer.ppo import core_algos
 
-core_algos = pytest.importorskip("verl.trainer.ppo.core_algos")
-
-from ergo_plugins.verl_plugin.shuffled import SHUFFLED, compute_shuffled_grpo_advantage  # noqa: E402
+from ergo_plugins.verl_plugin.shuffled import SHUFFLED, compute_shuffled_grpo_advantage
 
 GROUPS, N, LENGTH = 200, 8, 5
 INDEX = np.repeat([f"prompt {g}" for g in range(GROUPS)], N)

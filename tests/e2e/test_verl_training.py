@@ -23,7 +23,6 @@ from ergo_plugins.report.rollouts import read_rollouts
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(2400)
 def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
@@ -118,7 +117,6 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
     assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
 
-@pytest.mark.slow
 def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(lambda number, *_: (500, None, "dots, I guess")[number % 3]) as judge:
         run = verl(
@@ -218,7 +216,6 @@ def test_a_damaged_image_stops_the_run_and_is_named(tmp_path: Path) -> None:
     assert run.trained == []
 
 
-@pytest.mark.slow
 def test_a_misconfiguration_stops_the_run_at_the_start(rows: Path, tmp_path: Path) -> None:
     run = verl(tmp_path, rows, "+ergo.reward.gama=0.5")
     assert run.exit_code != 0
