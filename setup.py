@@ -40,6 +40,7 @@ setup(
             "mypy>=1.14",
             "pytest>=8",
             "pytest-timeout>=2",
+            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "types-PyYAML",
             "types-tqdm",

@@ -63,24 +63,21 @@ def parse_look(reply: str) -> Look:
     if content is None:
         return Look(None, problem=problem)
     groups = _BRACKETED.findall(content) or [content]
-    boxes: list[Box] = []
+    united: Box | None = None  # on the way: a megabyte of boxes is not kept to be united at the end
     for group in groups:
         numbers = _NUMBER.findall(group)
         if len(numbers) != 4:
             return Look(None, problem=f"4 numbers expected, got {len(numbers)} in {shown(group)}")
-        corners = [float(number) for number in numbers]
-        if any(abs(corner) > FARTHEST for corner in corners):
+        x1, y1, x2, y2 = corners = [float(number) for number in numbers]
+        if max(corners) > FARTHEST or min(corners) < -FARTHEST:
             return Look(None, problem=f"4 numbers up to {FARTHEST} expected in {shown(group)}")
-        x1, y1, x2, y2 = corners
         if x1 > x2 or y1 > y2:
             repairs.append("corners swapped")
-        boxes.append(Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
-    box = boxes[0]
-    for other in boxes[1:]:
-        box = box.union(other)
-    if len(boxes) > 1:
-        repairs.append(f"union of {len(boxes)} boxes")
-    return Look(box, tuple(dict.fromkeys(repairs)))
+        box = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+        united = box if united is None else united.union(box)
+    if len(groups) > 1:
+        repairs.append(f"union of {len(groups)} boxes")
+    return Look(united, tuple(dict.fromkeys(repairs)))
 
 
 def parse_answer(reply: str) -> Answer:

@@ -79,7 +79,7 @@ def script(checkout: Path) -> Path:
 
 
 def command(checkout: Path, root: Path, base_url: str, *, tokens: int, concurrency: int) -> list[str]:
-    """Its command line for a data set of `write_set`."""
+    """Its command line for a data set of `make_set`."""
     options = {
         "dataset": "vstar",
         "data_root": root,

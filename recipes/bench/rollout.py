@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import pickle
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
 from uuid import uuid4
+
+from figures import Figure, table, write
 
 TINY = Path(__file__).resolve().parents[1] / "tiny"
 sys.path.insert(0, str(TINY))
@@ -29,34 +30,6 @@ sys.path.insert(0, str(TINY))
 REPLIES = ("<think>red</think><zoom>[0, 0, 56, 56]</zoom>", "<think>plain</think><answer>A</answer><|im_end|>")
 SCALES = {"2-4K px": (10, 16), "8K px": (36,)}
 """Pixels per unit of a panels image, 224 units a side."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """A line of the table.
-
-    Attributes:
-        ours, other: the figure, and what it is held against (None for nothing but the target).
-        ratio: ours / other.
-        target: the most that ``ratio`` may be, or ``ours`` where there is no other; None if it is only told.
-    """
-
-    name: str
-    ours: float
-    other: float | None = None
-    target: float | None = None
-
-    @property
-    def ratio(self) -> float | None:
-        return None if not self.other else self.ours / self.other
-
-    @property
-    def met(self) -> bool | None:
-        measured = self.ours if self.ratio is None else self.ratio
-        return None if self.target is None else measured <= self.target
-
-    def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ratio": self.ratio, "met": self.met}
 
 
 @dataclass(slots=True)
@@ -191,18 +164,6 @@ def measure(bench: Bench, rows: Rows, kind: str, prompts: int, rollouts: int) ->
     ]
 
 
-def table(figures: Sequence[Figure]) -> str:
-    lines = [f"{'':62}{'ours':>10}{'other':>10}{'ratio':>8}{'target':>9}  met"]
-    for figure in figures:
-        numbers = (figure.ours, figure.other, figure.ratio, figure.target)
-        cells = [
-            "–" if number is None else f"{number:,.0f}" if number >= 100 else f"{number:.3g}" for number in numbers
-        ]
-        met = {True: "yes", False: "NO", None: ""}[figure.met]
-        lines.append(f"{figure.name:62}{cells[0]:>10}{cells[1]:>10}{cells[2]:>8}{cells[3]:>9}  {met}")
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--rollouts", type=int, default=8, help="of a prompt (%(default)s)")
@@ -222,8 +183,7 @@ def main() -> None:
             bench.play(rows.make(1, 1))  # imports and caches
             figures += measure(bench, rows, kind, args.prompts, args.rollouts)
     print(table(figures))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps([figure.to_json() for figure in figures], indent=2) + "\n")
+    write(figures, args.out)
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def checkout(folder: Path, turns: int = 2) -> Path:
 
 
 def figures_of(out: Path) -> dict[str, dict[str, Any]]:
-    figures = json.loads(out.read_text())
+    figures = json.loads(out.read_text())["rows"]
     assert all(set(figure) == {"name", "ours", "other", "ratio", "target", "met"} for figure in figures)
     kept = {figure["name"]: figure for figure in figures}
     assert len(kept) == len(figures)
@@ -116,3 +116,13 @@ def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
     run = bench(tmp_path / "host.json", "--reference", str(tmp_path))
     assert run.returncode == 2
     assert "has no src/ergo/eval.py" in run.stderr
+
+
+def test_the_watching_process_stays_small() -> None:
+    """Linux counts its memory into the peak of what it starts."""
+    heavy = {"numpy", "PIL", "aiohttp", "openai", "ergo_plugins.engines"}
+    code = f"import host, sys; print(*{heavy} & sys.modules.keys())"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "recipes" / "bench", capture_output=True, text=True, check=True
+    )
+    assert not run.stdout.strip()

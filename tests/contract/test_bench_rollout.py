@@ -24,7 +24,7 @@ def test_decodes_and_bytes_keep_their_targets(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr[-2000:]
-    figures = json.loads(out.read_text())
+    figures = json.loads(out.read_text())["rows"]
     assert all(set(figure) == {"name", "ours", "other", "ratio", "target", "met"} for figure in figures)
     assert all(figure["name"] in run.stdout for figure in figures)
     kept = {figure["name"].partition(": ")[2]: figure for figure in figures}

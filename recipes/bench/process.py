@@ -1,0 +1,78 @@
+"""A client as a process of its own, held to some cores and watched from outside. Linux."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from reference import DataSet
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "NO_PROXY": "127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a process took, or its share of it for a sample; the peak is the process's either way."""
+
+    seconds: float
+    cpu_s: float
+    peak_mb: float
+
+    def for_each(self, samples: int) -> Spent:
+        return Spent(self.seconds / samples, self.cpu_s / samples, self.peak_mb)
+
+
+def median_of(runs: Sequence[Spent]) -> Spent:
+    """Each figure's median."""
+    return Spent(*(median(getattr(run, name) for run in runs) for name in ("seconds", "cpu_s", "peak_mb")))
+
+
+def watched(command: Sequence[str], environment: Mapping[str, str], data: DataSet, cores: int) -> Spent:
+    """Run a command from when it reads its data to its end, on the first ``cores`` of those allowed.
+
+    What Linux calls the peak of a process is never less than that of the one that started it: this one stays small.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **ENVIRONMENT, **environment},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+        )
+        ended = 0
+        while not ended and not (pipe := data.reader_came()):
+            time.sleep(0.002)
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+        started, startup_s = time.perf_counter(), _cpu_s(process.pid)
+        if not ended:
+            with suppress(BrokenPipeError), pipe:  # it died reading: its status tells
+                pipe.write(data.questions)
+            _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode or ended:
+            output.seek(0)
+            told = output.read().decode(errors="replace")[-2000:]
+            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{told}")
+    return Spent(seconds, usage.ru_utime + usage.ru_stime - startup_s, usage.ru_maxrss / 1024)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, to a hundredth; 0 if it has ended."""
+    try:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except FileNotFoundError:
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
