@@ -4,10 +4,11 @@ import io
 import struct
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageDraw, ImageFile, ImageFilter
 
 from ergo_plugins.core.geometry import Box, Size, whole
 from ergo_plugins.core.images import RESAMPLERS, render, size_of, to_rgb
@@ -301,6 +302,32 @@ def test_box_resampling_is_the_mean_of_whole_pixels() -> None:
             mean = [sum(pixel[channel] for pixel in block) / 16 for channel in range(3)]
             shown = pixels(view)[8 * row + column]
             assert all(abs(a - b) <= 0.5 for a, b in zip(shown, mean, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("softness", "mean", "most_of", "worst"), [(4, 0.75, 4, 8), (0, 3, 16, 32)], ids=["photograph", "hard edges"]
+)
+@pytest.mark.parametrize("times", [6.0, 9.1, 20.0])
+@pytest.mark.parametrize("resample", RESAMPLERS)
+def test_a_much_smaller_view_is_close_to_what_the_filter_alone_gives(
+    resample: str, times: float, softness: int, mean: float, most_of: int, worst: int
+) -> None:
+    """Differences of 8-bit values: their mean, what 99.9 % stay within, the largest."""
+    random = np.random.default_rng(0)
+    image = Image.new("RGB", (2400, 1600), "white")
+    draw = ImageDraw.Draw(image)
+    for _ in range(600):
+        (x, y), size = random.integers(0, image.size), int(random.integers(8, 80))
+        draw.text((int(x), int(y)), "Exit 17", fill=tuple(random.integers(0, 160, 3).tolist()), font_size=size)
+    image = image.filter(ImageFilter.GaussianBlur(softness))
+    view = Size(round(image.width / times), round(image.height / times))
+    alone = image.resize((view.width, view.height), RESAMPLERS[resample])
+    apart = np.abs(np.asarray(render(image, whole(size_of(image)), view, resample=resample), int) - np.asarray(alone))
+    assert apart.mean() <= mean
+    assert np.percentile(apart, 99.9) <= most_of
+    assert apart.max() <= worst
+    if resample == "box":
+        assert apart.max() == 0
 
 
 @pytest.mark.parametrize("resample", RESAMPLERS)
