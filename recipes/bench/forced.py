@@ -18,7 +18,6 @@ from ergo_plugins.engines import Job
 from ergo_plugins.engines.chat import ChatTokens
 from ergo_plugins.engines.vllm import VLLMEngine
 
-
 GATE_LIMIT_S = 300.0
 """For all first turns of a batch."""
 
