@@ -106,6 +106,7 @@ class Bench:
             else:
                 options = (f"--tokens={TOKENS}", f"--concurrency={at_once}")
                 command, environment = [sys.executable, str(PLAYER), folder, url, *options], {}
+            print(f"{'the reference' if theirs else 'ours'}: {setting}", file=sys.stderr, flush=True)
             before = self.server.answered()
             spent = watched(command, environment, data, setting.cores)
             answered = self.server.answered() - before
