@@ -12,7 +12,6 @@ from ..core.answers import bare_answer
 from ..core.questions import Question
 from ..core.turns import Episode, Outcome
 from ..engines import Engine, Job
-from ..image_files import reuse_memory
 from ..methods.ergo import METHOD, zoom_episode
 from .arguments import ModelArguments
 from .journal import Entry, Journal, JournalMismatch
@@ -28,7 +27,6 @@ def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArgu
         JournalMismatch: the journal is another run's.
         UnusableTask: the task is not one image and one question a sample.
     """
-    reuse_memory()
     journal = None
     if arguments.journal is not None:
         settings = {**engine.identity, **asdict(arguments.zoom)}

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
-from ..image_files import open_image, reuse_memory
+from ..image_files import open_image
 from .settings import ImagesConfig
 
 KEPT_VIEWS = 16
@@ -62,7 +62,6 @@ class Originals:
     """
 
     def __init__(self, config: ImagesConfig) -> None:
-        reuse_memory()
         self.config = config
         self.decodes = 0
         self._in_use: WeakValueDictionary[str, Original] = WeakValueDictionary()
