@@ -17,7 +17,7 @@ from policy import END_OF_TURN
 from transformers import PreTrainedModel, ProcessorMixin
 from world import LETTERS, Scene, oracle
 
-from ergo_plugins.core.geometry import Box, Size
+from ergo_plugins.core.geometry import Box, CropRules, Size, to_source
 from ergo_plugins.core.replies import is_well_formed_answer, is_well_formed_look, parse_answer, parse_look
 
 BATCH = 64
@@ -139,12 +139,14 @@ class Player:
 
 
 def box_view(look: str) -> Box | None:
-    """The box of a first-turn reply inside the coarse view; None if there is none, or nothing of it inside."""
+    """The crop that a first-turn reply names, in the coarse view; None if it names none, or one outside.
+
+    By the product's rules: a box without area grows. Its least side is a pixel of the view, the middle of what 28
+    pixels of an original are.
+    """
     box = parse_look(look).box_frame
-    if box is None:
-        return None
-    box = box.clamped(Size(round(WHOLE_VIEW.width), round(WHOLE_VIEW.height)))
-    return box if box.area else None
+    view = Size(round(WHOLE_VIEW.width), round(WHOLE_VIEW.height))
+    return None if box is None else to_source(box, view, view, CropRules(min_side_px=1))[0]
 
 
 def letter(answer: str) -> str | None:
