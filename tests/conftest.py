@@ -10,6 +10,7 @@ settings.register_profile("ergo", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("ergo")
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Trainings first and one after another, the longest there is; beside them every other file as a whole.
 
