@@ -38,9 +38,8 @@ setup(
         "dev": [
             "hypothesis>=6.100",
             "mypy>=1.14",
-            "pytest>=8,<9",  # pytest-xdist 3.8 forms no groups under 9
+            "pytest>=8",
             "pytest-timeout>=2",
-            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "types-PyYAML",
             "types-tqdm",

@@ -10,6 +10,4 @@ bin=${VENV:-.venv}/bin
 "$bin/ruff" check .
 "$bin/mypy"
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
-# two at a time, what shares a group in one process (tests/conftest.py)
-"$bin/python" -m pytest "${@:-tests}" -n 2 --dist loadgroup --no-loadscope-reorder \
-    -m "not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")" --durations=15
+"$bin/python" -m pytest "${@:-tests}" -m "not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")" --durations=15
