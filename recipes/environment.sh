@@ -35,7 +35,7 @@ done
 
 echo "Installing ${missing[*]} into $venv (a few minutes the first time)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-# without bytecode: 34,000 files would be compiled, a third of the work; Python compiles those that are imported
+# without bytecode: 34,000 files would be compiled, roughly a third of the work; Python compiles those that are imported
 install() { "$venv/bin/python" -m pip install -q --no-compile -c constraints/cpu.txt "$@"; }
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
 echo "  torch ..." && install torch torchvision

@@ -141,8 +141,8 @@ class Player:
 def box_view(look: str) -> Box | None:
     """The crop that a first-turn reply names, in the coarse view; None if it names none, or one outside.
 
-    By the product's rules: a box without area grows. Its least side is a pixel of the view, the middle of what 28
-    pixels of an original are.
+    By the product's rules: a box without area grows. Its least side is a pixel of the view; 28 pixels of
+    an original are 0.4 to 1.4 of them.
     """
     box = parse_look(look).box_frame
     view = Size(round(WHOLE_VIEW.width), round(WHOLE_VIEW.height))
