@@ -94,7 +94,8 @@ class Outcome:
         single_pass_tokens: visual tokens the original takes in one pass at the model's own limit, for comparison.
         repairs: what had to be mended in the replies or the box.
         problems: what went wrong, each as ``kind: what``; kinds are ``image``, ``look``, ``answer``, ``truncated``.
-        seconds: wall time of the whole sample, decoding and resizing included; None if nobody measured it.
+        seconds: wall time of the whole sample, decoding and resizing included, waiting for its turn left out; None if
+            nobody measured it.
     """
 
     method: str

@@ -41,8 +41,8 @@ class Job:
 
     Attributes:
         key: names the sample in errors.
-        open: decodes the image and returns the episode, not started. Called in a worker thread when the sample's
-            turn has come, so that memory grows with the samples under way and not with all there are.
+        open: decodes the image and returns the episode, not started. Called in a worker thread when the sample is
+            about to have its turn, so that memory grows with the samples under way and not with all there are.
     """
 
     key: str

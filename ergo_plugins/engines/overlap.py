@@ -70,24 +70,39 @@ async def play_overlapping(
     concurrency: int,
     patience: Patience,
 ) -> None:
-    """Play jobs, at most ``concurrency`` at a time; see `Engine.play_all`."""
-    window = asyncio.Semaphore(concurrency)
+    """Play jobs, at most ``concurrency`` requests at a time; see `Engine.play_all`.
+
+    A few more samples are open than that: they are decoded while the others have the places, so that a free place is
+    taken at once. One at a time stays one at a time. Waiting for a place is no part of an outcome's seconds.
+    """
+    threads = min(concurrency, 2 * (os.cpu_count() or 1))
+    window = asyncio.Semaphore(concurrency + min(concurrency - 1, threads))
+    places = asyncio.Semaphore(concurrency)
     faults: list[tuple[Job, Exception]] = []
     loop = asyncio.get_running_loop()
 
-    with ThreadPoolExecutor(min(concurrency, 2 * (os.cpu_count() or 1)), "ergo-pixels") as pixels:
+    with ThreadPoolExecutor(threads, "ergo-pixels") as pixels:
 
         async def run(function: Callable[..., T], *arguments: Any) -> T:
             return await loop.run_in_executor(pixels, function, *arguments)
 
         async def one(job: Job) -> None:
             started = time.perf_counter()
+            waited = 0.0
+
+            async def ask(turn: Turn) -> Reply:
+                nonlocal waited
+                arrived = time.perf_counter()
+                async with places:
+                    waited += time.perf_counter() - arrived
+                    return await retrying(_timed, conversation, turn)
+
             try:
                 conversation = converse()
                 retrying = patience.retrying()
                 episode = await run(job.open)
-                outcome = await play_async(episode, lambda turn: retrying(_timed, conversation, turn), run)
-                finished(job, replace(outcome, seconds=time.perf_counter() - started))
+                outcome = await play_async(episode, ask, run)
+                finished(job, replace(outcome, seconds=time.perf_counter() - started - waited))
             except Exception as error:  # noqa: BLE001 - told apart and raised below, when the others have ended
                 faults.append((job, error))
             finally:

@@ -20,7 +20,7 @@ class VLLMEngine(Engine):
 
     Args:
         model: folder or hub id.
-        concurrency: samples under way; also vLLM's ``max_num_seqs`` unless that is given.
+        concurrency: requests under way; also vLLM's ``max_num_seqs`` unless that is given.
         temperature: 0 decodes greedily.
         seed: of the engine and of every request.
         attempts: how often a turn is asked before its sample counts as failed.

@@ -25,13 +25,33 @@ def turn_of(body: dict[str, Any]) -> int:
     return sum(message["role"] == "user" for message in body["messages"])
 
 
+def test_one_at_a_time_stays_one_at_a_time() -> None:
+    events: list[str] = []
+    with serving(lambda body, _number: (200, REPLIES[turn_of(body) - 1])) as server:
+        engine = OpenAIEngine("m", base_url=server.base_url, concurrency=1)
+
+        def open_episode() -> Episode:
+            events.append("opened")
+            return zoom_episode(Image.new("RGB", (80, 60)), split_question("What?"), ZoomConfig(), engine.grid)
+
+        engine.play_all([Job(str(i), open_episode) for i in range(4)], lambda *_: events.append("finished"))
+        engine.close()
+    assert events == ["opened", "finished"] * 4
+
+
 def test_window_and_overlap() -> None:
     lock = threading.Lock()
-    under_way = most_under_way = 0
+    under_way = most_under_way = asked = most_asked = 0
     image = Image.new("RGB", (800, 600))
 
     def slow(body: dict[str, Any], number: int) -> tuple[int, str]:
+        nonlocal asked, most_asked
+        with lock:
+            asked += 1
+            most_asked = max(most_asked, asked)
         time.sleep(0.05 if number % 3 else 0.15)
+        with lock:
+            asked -= 1
         return 200, REPLIES[turn_of(body) - 1]
 
     with serving(slow) as server:
@@ -49,12 +69,14 @@ def test_window_and_overlap() -> None:
             with lock:
                 under_way -= 1
             assert outcome.answer == "A"
+            assert outcome.seconds >= sum(turn.seconds for turn in outcome.turns)
 
         engine.play_all([Job(str(i), open_episode) for i in range(SAMPLES)], finished)
         engine.close()
 
     assert under_way == 0
-    assert most_under_way == CONCURRENCY
+    assert most_asked == CONCURRENCY
+    assert CONCURRENCY < most_under_way < 2 * CONCURRENCY, "some are decoded ahead, and few"
     turns = [turn_of(body) for body in server.requests]
     assert sorted(turns) == [1] * SAMPLES + [2] * SAMPLES
     assert turns.index(2) < SAMPLES - CONCURRENCY, "the first second turn does not wait for the last first turn"
