@@ -10,4 +10,18 @@ bin=${VENV:-.venv}/bin
 "$bin/ruff" check .
 "$bin/mypy"
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
-"$bin/python" -m pytest "${@:-tests}" -m "not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")" --durations=15
+
+pytest=("$bin/python" -m pytest --durations=15)
+which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
+[ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
+
+# the processes of verl mostly wait for one another: one training at a time leaves room for the other tests
+log=$(mktemp)
+echo "Trainings are tested beside the rest; what that prints comes at the end, and until then stands in $log"
+"${pytest[@]}" tests -m "$which and training" > "$log" 2>&1 & trainings=$!
+trap 'kill $trainings 2>/dev/null || true' EXIT
+failed=""
+"${pytest[@]}" tests -m "$which and not training" || failed=yes
+wait $trainings || failed=yes
+cat "$log"
+[ -z "$failed" ]

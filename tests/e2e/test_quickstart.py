@@ -14,6 +14,8 @@ import pytest
 from lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
 SAMPLES, SCENES, STEPS = 8, 256, 6
+pytestmark = pytest.mark.training
+
 ERGO = [sys.executable, "-m", "ergo_plugins.cli"]
 
 

@@ -20,6 +20,8 @@ from verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
 from ergo_plugins.core.images import size_of
 from ergo_plugins.report.rollouts import read_rollouts
 
+pytestmark = pytest.mark.training
+
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
@@ -99,7 +101,7 @@ def test_a_judge_behind_a_url_decides_and_ends_the_run_when_it_fails(rows: Path,
     """In the first step one answer in five is an error, in the second none is a verdict."""
 
     def script(number: int, *_: Any) -> Any:
-        if (tmp_path / "metrics.jsonl").exists():  # the first step is logged
+        if (tmp_path / "metrics.jsonl").stat().st_size > 0:  # the first step is logged
             return (500, None, "dots, I guess")[number % 3]
         in_first_step.append(number)
         return 500 if number % 5 == 0 else "<answer>A</answer>"
