@@ -14,7 +14,7 @@ import pytest
 from lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
 SAMPLES, SCENES, STEPS = 8, 256, 6
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.beside
 
 ERGO = [sys.executable, "-m", "ergo_plugins.cli"]
 

@@ -20,11 +20,10 @@ from verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
 from ergo_plugins.core.images import size_of
 from ergo_plugins.report.rollouts import read_rollouts
 
-pytestmark = pytest.mark.training
-
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
+@pytest.mark.beside
 @pytest.mark.timeout(2400)
 def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
@@ -161,6 +160,7 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
     assert step["ergo/lost_prompts"] == 0
 
 
+@pytest.mark.beside
 def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
     prompts = str(ROOT / "recipes/tiny/prompts.yaml")
     data = make_rows(tmp_path, 12, "--agent", "tool_agent", "--coarse-tokens", "16", "--prompts", prompts)
