@@ -96,27 +96,18 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_rows(tmp_path_factory.mktemp("rows"))
 
 
-def test_a_judge_behind_a_url_decides_and_ends_the_run_when_it_fails(rows: Path, tmp_path: Path) -> None:
-    """In the first step one answer in five is an error, in the second none is a verdict."""
-
-    def script(number: int, *_: Any) -> Any:
-        if (tmp_path / "metrics.jsonl").stat().st_size > 0:  # the first step is logged
-            return (500, None, "dots, I guess")[number % 3]
-        in_first_step.append(number)
-        return 500 if number % 5 == 0 else "<answer>A</answer>"
-
-    in_first_step: list[int] = []
-    with JudgeServer(script) as judge:
+def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path: Path) -> None:
+    with JudgeServer(lambda number, *_: 500 if number % 5 == 0 else "<answer>A</answer>") as judge:
         run = verl(
             tmp_path,
             rows,
-            "trainer.total_training_steps=2",
             "ergo.judge.source=endpoints",
             f"+ergo.judge.urls=[{judge.url}]",
             "+ergo.judge.model=judge",
             "+ergo.judge.first_delay_s=0.05",
         )
-        asked = judge.asked[: len(in_first_step)]
+        asked = judge.asked
+    assert run.exit_code == 0, run.log[-3000:]
     (step,) = run.trained
     assert all(f"ergo/{part}" in step for part in PARTS)
     total = step["ergo/region"] + 0.5 * step["ergo/box"] + step["ergo/accuracy"] + step["ergo/format"]
@@ -126,9 +117,21 @@ def test_a_judge_behind_a_url_decides_and_ends_the_run_when_it_fails(rows: Path,
     assert len(asked) < 16, "rollouts that look at the same crop are judged once"
     assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
-    assert len(judge.asked) > len(asked)
+
+def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
+    with JudgeServer(lambda number, *_: (500, None, "dots, I guess")[number % 3]) as judge:
+        run = verl(
+            tmp_path,
+            rows,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            "+ergo.judge.attempts=2",
+            "+ergo.judge.first_delay_s=0.05",
+        )
     assert run.exit_code != 0
     assert f"no verdict from {judge.url}" in run.log
+    assert run.trained == []
 
 
 @pytest.mark.slow
