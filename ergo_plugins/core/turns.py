@@ -49,6 +49,7 @@ class Reply:
         cached_tokens: how many of them the engine took from its prefix cache.
         new_tokens: generated tokens.
         seconds: wall time from handing over the turn to the complete reply, queueing included.
+        opened: how the prompt itself began the reply, as a chat template does that opens ``<think>``; usually empty.
     """
 
     text: str
@@ -57,6 +58,7 @@ class Reply:
     cached_tokens: int | None = None
     new_tokens: int | None = None
     seconds: float | None = None
+    opened: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class TurnRecord:
         view: size in pixels of the image this turn showed.
         visual_tokens: visual tokens of that image (earlier turns' images not counted again).
         reply: the model's text, unchanged.
+        opened: how the prompt itself began the reply; the form of a reply is that of ``opened + reply``.
     """
 
     name: str
@@ -78,6 +81,7 @@ class TurnRecord:
     cached_tokens: int | None = None
     new_tokens: int | None = None
     seconds: float | None = None
+    opened: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ class Outcome:
                     "cached_tokens": turn.cached_tokens,
                     "new_tokens": turn.new_tokens,
                     "seconds": turn.seconds,
+                    "opened": turn.opened,
                 }
                 for turn in self.turns
             ],

@@ -206,6 +206,7 @@ def _record(name: str, view: Size, grid: VisionGrid, reply: Reply) -> TurnRecord
         cached_tokens=reply.cached_tokens,
         new_tokens=reply.new_tokens,
         seconds=reply.seconds,
+        opened=reply.opened,
     )
 
 

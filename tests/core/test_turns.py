@@ -228,6 +228,21 @@ def test_what_is_not_an_outcome_is_not_read_as_one() -> None:
         Outcome.from_json({})
 
 
+def test_how_the_prompt_began_a_reply_is_kept_beside_what_the_model_wrote() -> None:
+    opened = [Reply("left</think><zoom>[10, 20, 90, 80]</zoom>", opened="<think>\n"), Reply(ANSWER)]
+    said = iter(opened)
+    outcome = play(episode(), lambda turn: next(said))
+    assert [(turn.opened, turn.reply) for turn in outcome.turns] == [(r.opened, r.text) for r in opened]
+    assert Outcome.from_json(json.loads(json.dumps(outcome.to_json()))) == outcome
+
+
+def test_records_from_before_that_was_kept_are_read() -> None:
+    plain = play(episode(), scripted(LOOK, ANSWER)).to_json()
+    for turn in plain["turns"]:
+        del turn["opened"]
+    assert [turn.opened for turn in Outcome.from_json(plain).turns] == ["", ""]
+
+
 # ---- no sample is lost, no budget broken
 
 BUDGETS = [(4, 4), (5, 2000), (2000, 5), (37, 64), (640, 640)]
