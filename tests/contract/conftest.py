@@ -1,0 +1,20 @@
+"""Fixtures of the contract tests: Qwen's real tokenizer, made once a session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from qwen_tokenizer import write_model, write_processor
+
+
+@pytest.fixture(scope="session")
+def qwen_processor(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of Qwen2.5-VL's processor with its real vocabulary and default system message."""
+    return write_processor(tmp_path_factory.mktemp("qwen_processor"))
+
+
+@pytest.fixture(scope="session")
+def qwen_model(qwen_processor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder with a model that recites (`qwen_tokenizer.RECITED`)."""
+    return write_model(tmp_path_factory.mktemp("qwen_model"), qwen_processor)
