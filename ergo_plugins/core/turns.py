@@ -97,7 +97,8 @@ class Outcome:
         box_source: the crop it was shown, whole pixels of the original; None when that was the whole image.
         single_pass_tokens: visual tokens the original takes in one pass at the model's own limit, for comparison.
         repairs: what had to be mended in the replies or the box.
-        problems: what went wrong, each as ``kind: what``; kinds are ``image``, ``look``, ``answer``, ``truncated``.
+        problems: what went wrong, each as ``kind: what``; kinds are ``image``, ``question``, ``look``, ``answer``,
+            ``truncated``.
         seconds: wall time of the whole sample, decoding and resizing included, waiting for its turn left out; None if
             nobody measured it.
     """

@@ -1,23 +1,34 @@
 """The journal: one line a sample, written as it ends, so that a run killed at any moment goes on where it stopped.
 
 The first line says what the run was. Then come the samples in the order in which they ended. A line is whole or, after
-a kill, torn at the end of the file; a torn line is cut off and its sample played again.
+a kill, torn at the end of the file; a torn line is cut off and its sample played again. Nothing is cut off, and nothing
+written, before the file has shown that it is this run's journal and that nobody else writes it.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ..core.turns import Outcome
+from .ending import Told
 
 FORMAT = "ergo-plugins/1"
 
+_KINDS = {"task": str, "split": str, "doc_id": int, "repeat": int, "question": str, "returned": str, "previews": dict}
 
-class JournalMismatch(Exception):
+
+class JournalMismatch(Told):
     """The journal belongs to another model, task or setting."""
+
+
+class JournalUnusable(Told, ValueError):
+    """The file cannot be this run's journal: damaged, something else, another process's, or not to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,14 @@ class Entry:
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Entry:
+        """The entry that `to_json` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError: the dictionary is not one of ours.
+        """
+        for name, kind in _KINDS.items():
+            if not isinstance(plain[name], kind):
+                raise TypeError(f"{name} is {kind.__name__}, got {plain[name]!r:.80}")
         return cls(**{**plain, "outcome": Outcome.from_json(plain["outcome"])})
 
 
@@ -84,51 +103,122 @@ class Journal:
 
         Raises:
             JournalMismatch: the file is another run's; the message names each difference.
-            ValueError: a line that is not the last is damaged.
+            JournalUnusable: the file is no journal, is damaged before its end, holds a sample twice, is written by
+                another process, or cannot be written.
         """
         self.path = Path(path)
         self.entries: dict[str, Entry] = {}
         header = {"journal": FORMAT, "settings": settings, "tasks": sorted(tasks)}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            self._read(json.loads(json.dumps(header)))
-        self._file: IO[str] = self.path.open("a", encoding="utf-8")
-        if self._file.tell() == 0:
-            self._write(header)
+        self._file = self._opened()
+        try:
+            self.is_locked = self._lock()
+            self._continue(json.loads(json.dumps(header)))
+        except BaseException:
+            self._file.close()
+            raise
 
     def append(self, entry: Entry) -> None:
-        """Keep a finished sample; it is in the file when this returns."""
+        """Keep a finished sample; it is in the file when this returns.
+
+        Raises:
+            JournalUnusable: it could not be written; the file ends with the sample before.
+            ValueError: the sample is there already.
+        """
         if entry.key in self.entries:
             raise ValueError(f"{self.path} already holds {entry.key}")
-        self._write(entry.to_json())
+        self._write(entry.to_json(), entry.key)
         self.entries[entry.key] = entry
 
     def close(self) -> None:
         self._file.close()
 
-    def _write(self, plain: dict[str, Any]) -> None:
-        self._file.write(json.dumps(plain) + "\n")
-        self._file.flush()
+    def _opened(self) -> Any:
+        """The file without a buffer, so that a line is in it or is not."""
+        try:
+            if self.path.exists() and not self.path.is_file():
+                raise OSError("it is no file")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path.open("a+b", buffering=0)
+        except OSError as error:
+            raise JournalUnusable(
+                f"journal={self.path} cannot be opened ({error}); name a file that can be written, in a folder that "
+                "exists or can be made"
+            ) from error
 
-    def _read(self, header: dict[str, Any]) -> None:
-        content = self.path.read_bytes()
-        whole, _, torn = content.rpartition(b"\n")
-        if torn:
-            with self.path.open("r+b") as file:
-                file.truncate(len(content) - len(torn))
-        lines = whole.split(b"\n") if whole else []
-        for number, line in enumerate(lines, start=1):
+    def _lock(self) -> bool:
+        """Keep other processes away until the file is closed; False on a file system that has no locks."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            raise JournalUnusable(
+                f"{self.path} is being written by another process: let that run end, or give this one another journal="
+            ) from held
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
+                return False
+            raise
+        return True
+
+    def _write(self, plain: dict[str, Any], what: str) -> None:
+        rest = json.dumps(plain, allow_nan=False).encode("ascii") + b"\n"
+        length = os.fstat(self._file.fileno()).st_size
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
             try:
-                plain = json.loads(line)
-                if number == 1:
-                    _check(self.path, found=plain, wanted=header)
-                    continue
-                entry = Entry.from_json(plain)
-            except (ValueError, KeyError, TypeError) as damage:
-                raise ValueError(
-                    f"{self.path}, line {number}, is not a line of a journal ({damage}); mend or remove the file"
-                ) from damage
-            self.entries[entry.key] = entry
+                self._file.truncate(length)
+            except OSError:
+                self._file.close()  # nothing may follow a torn line
+            raise JournalUnusable(
+                f"{what} could not be written to {self.path} ({error}); make room, then start the same command again: "
+                "it goes on behind the last sample in the journal"
+            ) from error
+
+    def _continue(self, header: dict[str, Any]) -> None:
+        """Read what there is, then mend the end of the file and begin it if it has no header."""
+        self._file.seek(0)
+        content: bytes = self._file.readall()
+        *lines, last = content.split(b"\n")
+        if lines:
+            _check(self.path, found=self._header(lines[0]), wanted=header)
+        elif not _may_be_torn_header(last):
+            raise JournalUnusable(f"{self.path} is no journal: it begins with {last[:60]!r}. Name another file")
+        for number, line in enumerate(lines[1:], start=2):
+            self._take(line, number)
+        if last:
+            self._file.truncate(len(content) - len(last))
+        if not lines:
+            self._write(header, "the header")
+
+    def _header(self, line: bytes) -> dict[str, Any]:
+        try:
+            found = json.loads(line)
+        except ValueError as damage:
+            found = damage
+        if not isinstance(found, dict) or "journal" not in found:
+            raise JournalUnusable(f"{self.path} is no journal: its first line is {line[:60]!r}. Name another file")
+        return found
+
+    def _take(self, line: bytes, number: int) -> None:
+        try:
+            entry = Entry.from_json(json.loads(line))
+        except Exception as damage:
+            raise JournalUnusable(
+                f"{self.path}, line {number}, is not a line of a journal ({type(damage).__name__}: {damage}); take the "
+                "line out, and its sample is played again, or name another file"
+            ) from damage
+        if entry.key in self.entries:
+            raise JournalUnusable(
+                f"{self.path}, line {number}: {entry.key} stands there twice; take one of the two out"
+            )
+        self.entries[entry.key] = entry
+
+
+def _may_be_torn_header(line: bytes) -> bool:
+    """Whether a file's only line, without its end, is what a kill left of a header."""
+    start = json.dumps({"journal": FORMAT}).encode("ascii")[:-1]
+    return line.startswith(start) or start.startswith(line)
 
 
 def _check(path: Path, *, found: dict[str, Any], wanted: dict[str, Any]) -> None:

@@ -15,12 +15,15 @@ from loguru import logger
 
 from ..core.statistics import failure_kinds, summarise
 from ..core.turns import Outcome
-from ..engines import EngineFault, open_engine
+from ..engines import open_engine
 from ..methods.ergo import METHOD
-from .arguments import read_arguments
-from .journal import Entry, JournalMismatch
+from .arguments import check_argument_text, known_arguments, read_arguments
+from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
+from .journal import Entry
 from .run import play_samples
-from .samples import UnusableTask, samples_of
+from .samples import samples_of
+from .values import WrongArgument, as_kind
+from .wishes import refuse_wishes, task_defaults
 
 
 class AnswerText(str):
@@ -32,6 +35,10 @@ class AnswerText(str):
         self = super().__new__(cls, text)
         self.outcome = outcome
         return self
+
+    def __getnewargs__(self) -> tuple[str, Outcome]:  # type: ignore[override]
+        """For copies and pickles."""
+        return str(self), self.outcome
 
     def strip(self, chars: str | None = None) -> AnswerText:
         """As of `str`; lmms-eval strips what it hands to scorers, and a plain string would forget its outcome."""
@@ -54,55 +61,95 @@ class ErgoModel(lmms):  # type: ignore[misc]
     Arguments are those of `arguments.read_arguments`; ``batch_size``, ``max_batch_size`` and ``device`` come from
     lmms-eval itself.
 
-    An engine that fails for good ends the run with `SystemExit`: lmms-eval turns any other exception into a log line
-    and exit code 0.
+    Whatever raises in here ends the process (`ending`): lmms-eval turns an exception into a log line and exit code 0.
     """
 
     is_simple = False
     engine_name: ClassVar[str]
 
+    @classmethod
+    def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Any:
+        """As of `lmms`, which takes ``--model_args`` apart."""
+        with ending_the_run(f"ergo_{cls.engine_name} could not be opened", CHECK_THE_MODEL):
+            check_argument_text(arg_string)
+            return super().create_from_arg_string(arg_string, additional_config)
+
     def __init__(
         self, batch_size: int | str = 1, max_batch_size: Any = None, device: str | None = None, **given: Any
     ) -> None:
-        super().__init__()
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1:
-            raise SystemExit(
-                "ergo models run in one process and parallelise inside the engine: start `python -m lmms_eval` without "
-                "torchrun or accelerate, and give ergo_vllm tensor_parallel_size= or data_parallel_size="
-            )
-        try:
+        end_with_the_host()
+        with ending_the_run(f"ergo_{self.engine_name} could not be opened", CHECK_THE_MODEL):
+            super().__init__()
+            if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+                raise WrongArgument(
+                    "ergo models run in one process and parallelise inside the engine: start `python -m lmms_eval` "
+                    "without torchrun or accelerate, and give ergo_vllm tensor_parallel_size= or data_parallel_size="
+                )
+            if max_batch_size is not None:
+                raise WrongArgument("--max_batch_size goes with --batch_size auto, which ergo models do not have")
             self.arguments = read_arguments(self.engine_name, given)
-            options = {**self.host_options(batch_size, device), **self.arguments.engine}
-            self.engine = open_engine(self.engine_name, **options)
-            for budget_tokens in (self.arguments.zoom.coarse_tokens, self.arguments.zoom.crop_tokens):
-                self.engine.grid.check_budget(budget_tokens)
-        except (ValueError, TypeError, OSError) as error:
-            raise SystemExit(f"--model_args: {error}") from error
+            self.engine = open_engine(
+                self.engine_name, **{**self.host_options(batch_size, device), **self.arguments.engine}
+            )
+            self._check_budgets()
+
+    def _check_budgets(self) -> None:
+        for name in ("coarse_tokens", "crop_tokens"):
+            try:
+                self.engine.grid.check_budget(getattr(self.arguments.zoom, name))
+            except ValueError as too_small:
+                raise WrongArgument(f"{name}: {too_small}") from too_small
 
     def host_options(self, batch_size: int | str, device: str | None) -> dict[str, Any]:
-        """Which of lmms-eval's own options the engine takes; none, unless a model says otherwise."""
+        """Which of lmms-eval's own options the engine takes; none, unless a model says otherwise.
+
+        Raises:
+            WrongArgument: an option is not of its kind, or would change what the run does and is not taken.
+        """
+        if device is not None:
+            raise WrongArgument(
+                f"ergo_{self.engine_name} takes no --device (got {device!r}); CUDA_VISIBLE_DEVICES chooses vLLM's GPUs"
+            )
+        if str(batch_size) != "1":
+            logger.warning(
+                f"--batch_size {batch_size} has no effect on ergo_{self.engine_name}: concurrency= in --model_args "
+                "says how many requests are under way"
+            )
         return {}
 
+    @ending_the_run("the run ended early")
     def generate_until(self, requests: Sequence[Any], *_: Any) -> list[GenerationResult]:
         """Zoom and answer; one result a request, in order."""
         started = time.perf_counter()
+        refuse_wishes(requests, known_arguments(self.engine_name))
+        for task, defaults in task_defaults(requests).items():
+            logger.info(
+                f"{task} brings generation_kwargs {defaults}, meant for models that answer at once; they and --seed "
+                "are not followed: temperature=, seed=, zoom_new_tokens=, answer_new_tokens= in --model_args decide"
+            )
         samples = samples_of(requests, self.task_dict)
-        try:
-            entries = play_samples(self.engine, [sample for sample in samples if sample is not None], self.arguments)
-        except (EngineFault, JournalMismatch, UnusableTask) as error:
-            raise SystemExit(f"{type(error).__name__}: {error}") from error
+        entries = play_samples(self.engine, [sample for sample in samples if sample is not None], self.arguments)
         self._report(entries, time.perf_counter() - started)
         return [_result(entries[sample.key]) if sample else GenerationResult("") for sample in samples]
 
+    @ending_the_run("the engine could not be closed")
     def clean(self) -> None:
         self.engine.close()
         super().clean()
+
+    @property
+    def chat_template(self) -> str:
+        """What lmms-eval asks for with ``--apply_chat_template``."""
+        raise SystemExit("ergo models put their own two turns into the model's chat template; leave the option out")
 
     def loglikelihood(self, requests: Sequence[Any]) -> Any:
         raise SystemExit("ergo models generate; tasks that compare log-likelihoods cannot be run with them")
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> Any:
         raise SystemExit("ergo models take their own two turns; multi-round tasks cannot be run with them")
+
+    def generate_visual_cot(self, requests: Sequence[Any]) -> Any:
+        raise SystemExit("ergo models draw no pictures; visual_cot tasks cannot be run with them")
 
     def _report(self, entries: dict[str, Entry], elapsed_s: float) -> None:
         """Aggregates into lmms-eval's results, and a list of what failed into its log."""
@@ -137,9 +184,7 @@ class ErgoHF(ErgoModel):
     engine_name = "hf"
 
     def host_options(self, batch_size: int | str, device: str | None) -> dict[str, Any]:
-        if not str(batch_size).isdigit():
-            raise SystemExit(f"ergo_hf wants a whole number for --batch_size, got {batch_size!r}")
-        return {"concurrency": int(batch_size), "device": device}
+        return {"concurrency": as_kind("--batch_size", batch_size, int, least=1), "device": device}
 
 
 class ErgoOpenAI(ErgoModel):

@@ -16,7 +16,7 @@ from ..methods.ergo import METHOD, zoom_episode
 from .arguments import ModelArguments
 from .journal import Entry, Journal, JournalMismatch
 from .previews import Previews
-from .samples import Sample, UnreadableImage
+from .samples import Sample, UnusableSample, naming
 
 
 def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArguments) -> dict[str, Entry]:
@@ -24,20 +24,32 @@ def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArgu
 
     Raises:
         EngineFault: the engine failed for good; what was finished is in the journal.
-        JournalMismatch: the journal is another run's.
+        JournalMismatch, JournalUnusable: the journal is another run's, or cannot be read or written.
+        PreviewFault: a picture beside the journal cannot be written.
         UnusableTask: the task is not one image and one question a sample.
+        SampleFault: anything else that happened on a sample, which is named.
     """
     journal = None
     if arguments.journal is not None:
         settings = {**engine.identity, **asdict(arguments.zoom)}
         journal = Journal(arguments.journal, settings, sorted({sample.task for sample in samples}))
+        if not journal.is_locked:
+            logger.warning(f"{journal.path} cannot be locked here; see to it that no other run writes it")
+    try:
+        return _played(engine, samples, arguments, journal)
+    finally:
+        if journal:
+            journal.close()
+
+
+def _played(
+    engine: Engine, samples: Sequence[Sample], arguments: ModelArguments, journal: Journal | None
+) -> dict[str, Entry]:
     run = _Run(engine, samples, arguments, journal)
     try:
         engine.play_all(run.jobs(), run.finished)
     finally:
         run.progress.close()
-        if journal:
-            journal.close()
     return {sample.key: run.entries[sample.key] for sample in samples}
 
 
@@ -50,13 +62,14 @@ class _Run:
         self._engine, self._zoom, self._journal = engine, arguments.zoom, journal
         self._samples = {sample.key: sample for sample in samples}
         self._questions: dict[str, Question] = {}
-        self._previews = Previews.beside(arguments.journal, arguments.previews)
         self.entries = dict(journal.entries) if journal else {}
+        kept = sum(1 for entry in self.entries.values() if entry.previews)
+        self._previews = Previews.beside(arguments.journal, arguments.previews - kept)
         for sample in samples:
             known = self.entries.get(sample.key)
-            if known and known.question != sample.context:
+            if known and known.question != sample.text:
                 raise JournalMismatch(
-                    f"the journal's {sample.key} asked {known.question!r}, this run asks {sample.context!r}: "
+                    f"the journal's {sample.key} asked {known.question!r}, this run asks {sample.text!r}: "
                     "the data has changed; give another journal="
                 )
         done = sum(key in self.entries for key in self._samples)
@@ -70,35 +83,46 @@ class _Run:
 
     def finished(self, job: Job, outcome: Outcome) -> None:
         """Keep what came of a job."""
-        sample = self._samples[job.key]
-        question = self._questions.pop(job.key, None)
-        entry = Entry(
-            task=sample.task,
-            split=sample.split,
-            doc_id=sample.doc_id,
-            repeat=sample.repeat,
-            question=sample.context,
-            returned=bare_answer(outcome.answer, question.options if question else sample.context_options()),
-            outcome=outcome,
-            previews=self._previews.of(job.key),
-        )
-        self.entries[job.key] = entry
-        if self._journal:
-            self._journal.append(entry)
+        with naming(job.key):
+            entry = self._entry(self._samples[job.key], outcome)
+            self.entries[job.key] = entry
+            if self._journal:
+                self._journal.append(entry)
         for problem in outcome.problems:
             logger.warning(f"{job.key}: {problem}")
         self.progress.update()
 
+    def _entry(self, sample: Sample, outcome: Outcome) -> Entry:
+        question = self._questions.pop(sample.key, None)
+        return Entry(
+            task=sample.task,
+            split=sample.split,
+            doc_id=sample.doc_id,
+            repeat=sample.repeat,
+            question=sample.text,
+            returned=bare_answer(outcome.answer, question.options if question else sample.context_options()),
+            outcome=outcome,
+            previews=self._previews.of(sample.key),
+        )
+
     def _open(self, sample: Sample) -> Episode:
-        try:
-            image, question = sample.open()
-        except UnreadableImage as damage:
-            return _unreadable(str(damage))
-        self._questions[sample.key] = question
-        return self._previews.watched(sample.key, zoom_episode(image, question, self._zoom, self._engine.grid))
+        with naming(sample.key):
+            try:
+                image, question = sample.open()
+            except UnusableSample as unusable:
+                return _unusable(unusable)
+            self._questions[sample.key] = question
+            episode = zoom_episode(image, question, self._zoom, self._engine.grid)
+            return _named(sample.key, self._previews.watched(sample.key, episode))
 
 
-def _unreadable(damage: str) -> Episode:
+def _named(key: str, episode: Episode) -> Episode:
+    """The same episode, its sample named in whatever it raises."""
+    with naming(key):
+        return (yield from episode)
+
+
+def _unusable(unusable: UnusableSample) -> Episode:
     """An episode that ends before its first turn."""
-    return Outcome(method=METHOD, problems=(f"image: {damage}",))
+    return Outcome(method=METHOD, problems=(f"{unusable.kind}: {unusable}",))
     yield  # a generator, like every episode

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +14,47 @@ from PIL import Image
 from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..image_files import open_image
+from .damage import is_image_damage, missing_images
+from .ending import Told
 from .journal import sample_key
 
 PADDING_FLAG = "__padding_only__"
 """lmms-eval marks requests with this that only keep ranks in step; their results are thrown away."""
 
 
-class UnusableTask(Exception):
+class UnusableTask(Told):
     """A task that the zoom cannot run: not one image and one question a sample."""
 
 
-class UnreadableImage(Exception):
-    """A sample whose image is missing or damaged: a fault of the data, counted as a wrong answer."""
+class UnusableSample(Exception):
+    """A sample whose image is missing or damaged or whose question is empty: a fault of the data, counted as wrong.
+
+    Attributes:
+        kind: ``image`` or ``question``.
+    """
+
+    def __init__(self, kind: str, what: str) -> None:
+        super().__init__(what)
+        self.kind = kind
+
+
+class SampleFault(Exception):
+    """A sample on which something failed that is not its data's fault; the message names the sample."""
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Give whatever nobody foresaw the name of the sample on which it happened.
+
+    Raises:
+        SampleFault: in place of any exception but those that are sentences already.
+    """
+    try:
+        yield
+    except (Told, SampleFault):
+        raise
+    except Exception as error:
+        raise SampleFault(f"{key}: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +63,14 @@ class Sample:
 
     Attributes:
         task, split, doc_id, repeat: which document of the host, and the how-manieth time.
-        context: the text the host made for it beforehand.
+        context: what the host made for it beforehand; text unless the row is broken.
     """
 
     task: str
     split: str
     doc_id: int
     repeat: int
-    context: str
+    context: Any
     _docs: Any
     _doc_to_messages: Any
 
@@ -47,34 +78,50 @@ class Sample:
     def key(self) -> str:
         return sample_key(self.task, self.split, self.doc_id, self.repeat)
 
+    @property
+    def text(self) -> str:
+        """The host's text; empty where it made something else, which `open` then refuses."""
+        return self.context if isinstance(self.context, str) else ""
+
     def context_options(self) -> tuple[Option, ...]:
         """The options in the host's text, for a sample that could not be opened."""
-        return split_question(self.context).options if self.context.strip() else ()
+        return () if _is_blank(self.text) else split_question(self.text).options
 
     def open(self) -> tuple[Image.Image, Question]:
         """Decode the image and take the question apart.
 
-        The document is read once: lmms-eval decodes its image anew at every access.
-
         Raises:
-            UnreadableImage: the image is missing or damaged.
+            UnusableSample: the image is missing or damaged, or the question is empty or no text.
             UnusableTask: the task does not have one image and one question a sample.
         """
-        try:
-            messages = self._doc_to_messages(self._docs[self.doc_id])
-        except Exception as damage:  # the host's decoding of one row: whatever it raises, this row is unreadable
-            raise UnreadableImage(f"{type(damage).__name__}: {damage}") from damage
-        images, texts = _contents(messages)
+        images, texts = _contents(self.key, self._messages())
         if len(images) != 1 or not texts:
             raise UnusableTask(
                 f"{self.key} has {len(images)} images and {len(texts)} texts; the zoom works on tasks with one image "
                 "and one question a sample"
             )
+        question = _asked(texts)
         try:
             image = to_rgb(images[0] if isinstance(images[0], Image.Image) else open_image(images[0]))
-        except OSError as damage:
-            raise UnreadableImage(f"{type(damage).__name__}: {damage}") from damage
-        return image, split_question("\n".join(texts))
+        except OSError as error:
+            if error.errno is None or is_image_damage(error):
+                raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
+            raise
+        return image, question
+
+    def _messages(self) -> Any:
+        """The host's messages. The document is read once: lmms-eval decodes its image anew at every access."""
+        row = None
+        try:
+            row = self._docs[self.doc_id]
+            return self._doc_to_messages(row)
+        except Exception as error:
+            if is_image_damage(error):
+                raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
+            missing = [] if row is None else missing_images(getattr(self._docs, "features", None), row)
+            if missing:
+                raise UnusableSample("image", f"there is none in {', '.join(missing)}") from error
+            raise
 
 
 def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
@@ -93,7 +140,7 @@ def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
     return samples
 
 
-def _contents(messages: Sequence[dict[str, Any]]) -> tuple[list[Any], list[str]]:
+def _contents(key: str, messages: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
     """``(images, texts)`` of the host's chat messages.
 
     Raises:
@@ -102,12 +149,33 @@ def _contents(messages: Sequence[dict[str, Any]]) -> tuple[list[Any], list[str]]
     images, texts = [], []
     for message in messages:
         if message["role"] != "user":
-            raise UnusableTask(f"a {message['role']} message in a task; the zoom writes its own conversation")
-        for part in message["content"]:
+            raise UnusableTask(f"{key}: a {message['role']} message in a task; the zoom writes its own conversation")
+        content = message["content"]
+        for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
             if part["type"] == "image":
                 images.append(part["url"])
             elif part["type"] == "text":
                 texts.append(part["text"])
             else:
-                raise UnusableTask(f"a task with {part['type']} input; the zoom works on images")
+                raise UnusableTask(f"{key}: a task with {part['type']} input; the zoom works on images")
     return images, texts
+
+
+def _asked(texts: Sequence[Any]) -> Question:
+    """The question in the texts of a message.
+
+    Raises:
+        UnusableSample: they are no text, or nothing can be seen in them.
+    """
+    for text in texts:
+        if not isinstance(text, str):
+            raise UnusableSample("question", f"text was wanted, got {text!r:.80}")
+    joined = "\n".join(texts)
+    if _is_blank(joined):
+        raise UnusableSample("question", "empty")
+    return split_question(joined)
+
+
+def _is_blank(text: str) -> bool:
+    """Whether a text holds nothing but spaces, line ends and characters without ink."""
+    return all(unicodedata.category(character)[0] in "ZC" for character in text)

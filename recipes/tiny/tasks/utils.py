@@ -30,7 +30,9 @@ def doc_to_text(doc: dict[str, Any], lmms_eval_specific_kwargs: dict[str, Any] |
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Metrics of one sample, 0 to 1."""
     reply = results[0]
-    is_right = extract_letter(reply, split_question(doc["text"]).options) == doc["label"]
+    question = doc["text"]
+    options = split_question(question).options if isinstance(question, str) and question.strip() else ()
+    is_right = extract_letter(reply, options) == doc["label"]
     metrics = {"panels_accuracy": float(is_right)}
     outcome: Outcome | None = getattr(reply, "outcome", None)
     if outcome is not None and looked(outcome):
