@@ -50,6 +50,7 @@ class Reply:
         new_tokens: generated tokens.
         seconds: wall time from handing over the turn to the complete reply, queueing included.
         opened: how the prompt itself began the reply, as a chat template does that opens ``<think>``; usually empty.
+        problems: what the engine found wrong with the reply, each a plain sentence; the method records them.
     """
 
     text: str
@@ -59,6 +60,7 @@ class Reply:
     new_tokens: int | None = None
     seconds: float | None = None
     opened: str = ""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from PIL import Image
 
+from ..core.control_tokens import spelled_out
 from ..core.geometry import Box, CropRules, Size, VisionGrid, to_source, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.questions import Question
@@ -138,7 +139,7 @@ def zoom_episode(
         max_new_tokens=config.answer_new_tokens,
     )
     answer = parse_answer(reply.text)
-    problems += _cut_short("answer", reply) + ((f"answer: {answer.problem}",) if answer.problem else ())
+    problems += _noticed("answer", reply) + ((f"answer: {answer.problem}",) if answer.problem else ())
     return Outcome(
         method=METHOD,
         source=source,
@@ -147,7 +148,7 @@ def zoom_episode(
         box_view=box_view,
         box_source=box_source,
         single_pass_tokens=grid.tokens(grid.fit(source, grid.max_tokens)),
-        repairs=repairs + tuple(f"answer: {repair}" for repair in answer.repairs),
+        repairs=_question_repairs(question) + repairs + tuple(f"answer: {repair}" for repair in answer.repairs),
         problems=problems,
     )
 
@@ -170,7 +171,8 @@ def _single_pass(
         turns=(_record("answer", view, grid, reply),),
         answer=answer.text,
         single_pass_tokens=grid.tokens(grid.fit(source, grid.max_tokens)),
-        problems=_cut_short("answer", reply) + (() if answer.text else ("answer: empty",)),
+        repairs=_question_repairs(question),
+        problems=_noticed("answer", reply) + (() if answer.text else ("answer: empty",)),
     )
 
 
@@ -178,21 +180,29 @@ def _pointed_at(
     reply: Reply, view: Size, source: Size, config: ZoomConfig, grid: VisionGrid
 ) -> tuple[Box | None, Box | None, tuple[str, ...], tuple[str, ...]]:
     """``(box_view, box_source, repairs, problems)`` of a first reply."""
-    cut_short = _cut_short("look", reply)
+    noticed = _noticed("look", reply)
     look = parse_look(reply.text)
     repairs = tuple(f"look: {repair}" for repair in look.repairs)
     if look.box_frame is None:
-        return None, None, repairs, (*cut_short, f"look: {look.problem}")
+        return None, None, repairs, (*noticed, f"look: {look.problem}")
     frame = grid.frame(view)
     box_view = look.box_frame.scaled(view.width / frame.width, view.height / frame.height)
     box_source, mended = to_source(look.box_frame, frame, source, config.crop)
     if box_source is None:
-        return box_view, None, repairs, (*cut_short, f"look: the box lies outside the {view} view")
-    return box_view, box_source, repairs + tuple(f"box: {repair}" for repair in mended), cut_short
+        return box_view, None, repairs, (*noticed, f"look: the box lies outside the {view} view")
+    return box_view, box_source, repairs + tuple(f"box: {repair}" for repair in mended), noticed
 
 
-def _cut_short(name: str, reply: Reply) -> tuple[str, ...]:
-    return (f"truncated: the {name} reply reached its token cap",) if reply.finish == "length" else ()
+def _noticed(name: str, reply: Reply) -> tuple[str, ...]:
+    """What the engine says of a reply."""
+    cut_short = (f"truncated: the {name} reply reached its token cap",) if reply.finish == "length" else ()
+    return cut_short + tuple(f"{name}: {problem}" for problem in reply.problems)
+
+
+def _question_repairs(question: Question) -> tuple[str, ...]:
+    if spelled_out(question.full) == question.full:
+        return ()
+    return ("question: a space was put into each <|name|>, which the model would have taken for a command",)
 
 
 def _record(name: str, view: Size, grid: VisionGrid, reply: Reply) -> TurnRecord:
@@ -214,4 +224,4 @@ def _fill(template: str, question: str, grid: VisionGrid) -> str:
     coordinates = (
         "pixels of this image" if grid.coordinates == "absolute" else "thousandths of its width and height (0 to 1000)"
     )
-    return template.replace("{coordinates}", coordinates).replace("{question}", question)
+    return template.replace("{coordinates}", coordinates).replace("{question}", spelled_out(question))

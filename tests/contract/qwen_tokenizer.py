@@ -138,7 +138,9 @@ def write_model(folder: Path, processor: Path) -> Path:
     ids = {token: 151643 + i for i, token in enumerate(SPECIAL)}
     torch.manual_seed(0)
     model = Qwen2_5_VLForConditionalGeneration(_config(ids))
-    _teach(model, [_single_id(processor, token) for token in RECITED], ids[STRAY])
+    tokenizer = Qwen2Tokenizer.from_pretrained(processor)
+    recited = [tokenizer(token, add_special_tokens=False)["input_ids"] for token in RECITED]
+    _teach(model, [token for (token,) in recited], ids[STRAY])
     ends = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ids["<|endoftext|>"])
     model.save_pretrained(folder)
@@ -187,11 +189,6 @@ def _teach(model: Qwen2_5_VLForConditionalGeneration, recited: list[int], stray:
         embeddings[token] = torch.eye(64)[place]
         head[following, place] = 2.0
     head[stray, len(recited) - 2] = 1.0
-
-
-def _single_id(processor: Path, token: str) -> int:
-    (found,) = Qwen2Tokenizer.from_pretrained(processor)(token, add_special_tokens=False)["input_ids"]
-    return int(found)
 
 
 def _ranks() -> dict[bytes, int]:
