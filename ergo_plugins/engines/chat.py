@@ -8,54 +8,140 @@ templated.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..core.turns import Turn
 
 _MARK = "\u241e"  # stands for the earlier reply in the template; cut off again
 
+_NOT_IN_A_REPLY = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
+"""Beside the image's own placeholder: tokens that would begin a message, or stand for pixels that are not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A reply as the model wrote it.
+
+    Attributes:
+        ids: its tokens; the last one ends the message if the model ended it by itself.
+        text: the same without special tokens, nothing behind the first stop string.
+        finish: ``stop``, or ``length`` for a reply that ends nowhere.
+        problems: what was cut off.
+    """
+
+    ids: list[int]
+    text: str
+    finish: str
+    problems: tuple[str, ...] = ()
+
 
 class ChatTokens:
     """Token ids of conversations with one image a turn, in the words of one processor's chat template.
 
     Ids hold one placeholder an image, as vLLM wants them; `expanded` repeats it for transformers.
+
+    Attributes:
+        end_of_message: the token with which the template closes a message.
+        ends: tokens that end a reply: that one, and the tokenizer's own.
+        strays: tokens a model may sample and must not write; a reply is cut before them.
+        opened: how the template itself begins a reply.
+
+    Raises:
+        ValueError: a chat template that does not repeat an earlier reply, or does not close it by a token.
     """
 
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = processor.image_token_id
+        self.end_of_message = self._ids(self._after_a_reply([]))[0]
+        self.ends = {self.end_of_message, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id} - {None}
+        known = self.tokenizer.get_vocab()
+        self.strays = {self.image_token_id, *(known[token] for token in _NOT_IN_A_REPLY if token in known)}
+        self.opened = self._opened()
 
     def prompt(self, so_far: Sequence[int], turn: Turn) -> list[int]:
-        """Ids of the conversation up to where the model is to reply.
+        """Ids of the conversation up to where the model is to reply; they begin with ``so_far``.
 
         Args:
             so_far: ids of the earlier turns and replies as they were prompted and generated; empty at first.
             turn: the next message.
+
+        Raises:
+            ValueError: the message holds the placeholder of an image that is not there.
         """
         message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": turn.text}]}
-        if not so_far:
+        if so_far:
+            tail_ids = self._ids(self._after_a_reply([message]))
+            closed = so_far[-1] == self.end_of_message  # by the reply itself; the template would close it again
+            new_ids = tail_ids[1:] if closed else tail_ids
+        else:
             system = [{"role": "system", "content": [{"type": "text", "text": turn.system}]}] if turn.system else []
-            return self._ids(self._templated([*system, message]))
-        before = [{"role": "user", "content": [{"type": "text", "text": ""}]}, {"role": "assistant", "content": _MARK}]
-        _, _, tail = self._templated([*before, message]).rpartition(_MARK)
-        tail_ids = self._ids(tail)
-        ended_itself = so_far[-1] == tail_ids[0]  # the reply closed its message; the template would close it again
-        return [*so_far, *(tail_ids[1:] if ended_itself else tail_ids)]
+            new_ids = self._ids(self._templated([*system, message]))
+        if (images := new_ids.count(self.image_token_id)) != 1:
+            raise ValueError(
+                f"the {turn.name} turn shows one image and its message has places for {images}: "
+                "a prompt holds the model's own word for an image"
+            )
+        return [*so_far, *new_ids]
 
     def expanded(self, ids: Sequence[int], image_tokens: Sequence[int]) -> list[int]:
-        """The ids with each image's placeholder repeated as often as it has visual tokens."""
+        """The ids with each image's placeholder repeated as often as it has visual tokens.
+
+        Raises:
+            ValueError: not as many placeholders as images.
+        """
+        if (places := list(ids).count(self.image_token_id)) != len(image_tokens):
+            raise ValueError(f"the conversation has {len(image_tokens)} images and places for {places}")
         counts = iter(image_tokens)
         out: list[int] = []
         for token in ids:
             out.extend([token] * next(counts) if token == self.image_token_id else [token])
         return out
 
-    def text(self, new_ids: Sequence[int], stop: Sequence[str]) -> str:
-        """A reply as text: special tokens removed, nothing behind the first stop string."""
-        text: str = self.tokenizer.decode(new_ids, skip_special_tokens=True)
+    def written(self, new_ids: Sequence[int], turn: Turn) -> Written:
+        """A reply from the tokens that an engine generated, which may go on after its end.
+
+        What a model must not write is cut off together with all after it, as in training: what stands before was
+        sampled just so.
+        """
+        ids, finish, problems = list(new_ids), "length", ()
+        last = next((i for i, token in enumerate(ids) if token in self.ends or token in self.strays), None)
+        if last is not None:
+            finish = "stop"
+            if ids[last] in self.strays:
+                stray = self.tokenizer.convert_ids_to_tokens(ids[last])
+                problems = (f"the reply was cut before {stray}, which the model wrote as token {last + 1}",)
+            ids = ids[: last + 1] if ids[last] == self.end_of_message else ids[:last]
+        text = self.text(ids, turn.stop)
+        stopped = any(word in text for word in turn.stop)
+        return Written(ids, text, "stop" if stopped else finish, problems)
+
+    def text(self, ids: Sequence[int], stop: Sequence[str]) -> str:
+        """Ids as text: special tokens removed, nothing behind the first stop string."""
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
         ends = [text.find(word) + len(word) for word in stop if word in text]
         return text[: min(ends)] if ends else text
+
+    def _after_a_reply(self, messages: list[dict[str, Any]]) -> str:
+        """What the template writes between an earlier reply and the place for the next."""
+        before = [{"role": "user", "content": [{"type": "text", "text": ""}]}, {"role": "assistant", "content": _MARK}]
+        # the first mark is ours; what users write may hold others
+        _, mark, after = self._templated([*before, *messages]).partition(_MARK)
+        if not mark:
+            raise ValueError(
+                f"the chat template of {type(self.processor).__name__} does not repeat earlier replies, so a second "
+                "turn cannot continue the first; give the model a template that does"
+            )
+        return after
+
+    def _opened(self) -> str:
+        """The words behind the header of a reply; empty for a template that leaves them to the model."""
+        text = self._templated([{"role": "user", "content": [{"type": "text", "text": ""}]}])
+        _, _, opening = self.tokenizer.decode(self._ids(text)).rpartition("<|im_start|>")
+        words = opening.partition("\n")[2]
+        return words if words.strip() else ""
 
     def _templated(self, messages: list[dict[str, Any]]) -> str:
         text: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)

@@ -53,12 +53,16 @@ def ending_the_run(doing: str, advice: str = _GO_ON) -> Iterator[None]:
         raise SystemExit(f"{doing}: {_sentence(error, advice)}") from error
 
 
+def described(error: BaseException) -> str:
+    """The kind of an exception and its message, or where it was raised if it has none."""
+    return f"{type(error).__name__}: {str(error).strip() or _place(error)}"
+
+
 def _sentence(error: BaseException, advice: str) -> str:
     """What came and what to do about it."""
     if isinstance(error, Told):
         return str(error)
-    what = str(error).strip() or f"(without a message, {_place(error)})"
-    return f"{type(error).__name__}: {what.removesuffix('.')}. {_known_advice(error) or advice}"
+    return f"{described(error).removesuffix('.')}. {_known_advice(error) or advice}"
 
 
 def end_with_the_host() -> None:
@@ -87,9 +91,8 @@ def _speaks_for_itself(error: BaseException) -> bool:
 
 
 def _place(error: BaseException) -> str:
-    """Where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    return f"raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else "raised nowhere"
+    return f"raised in {frames[-1].filename}, line {frames[-1].lineno}" if frames else "no message"
 
 
 def _known_advice(error: BaseException) -> str:

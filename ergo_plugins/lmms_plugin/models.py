@@ -32,6 +32,8 @@ class AnswerText(str):
     outcome: Outcome
 
     def __new__(cls, text: str, outcome: Outcome) -> AnswerText:
+        if not isinstance(text, str):
+            raise TypeError(f"an answer is text, got {text!r:.80}")
         self = super().__new__(cls, text)
         self.outcome = outcome
         return self

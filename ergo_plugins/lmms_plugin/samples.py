@@ -15,7 +15,7 @@ from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..image_files import open_image
 from .damage import is_image_damage, missing_images
-from .ending import Told
+from .ending import Told, described
 from .journal import sample_key
 
 PADDING_FLAG = "__padding_only__"
@@ -54,7 +54,7 @@ def naming(key: str) -> Iterator[None]:
     except (Told, SampleFault):
         raise
     except Exception as error:
-        raise SampleFault(f"{key}: {type(error).__name__}: {error}") from error
+        raise SampleFault(f"{key}: {described(error)}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from dataclasses import replace
 from typing import Any
@@ -12,11 +14,12 @@ from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 from ..core.turns import play_async
 from ..methods.ergo import zoom_episode
 from ..processors import vision_grid
-from .originals import Originals
-from .rows import Row
+from .originals import Original, Originals
+from .rows import IMAGE, QUESTION, Row
 from .settings import Settings
 from .trajectory import Shared, Trajectory
 
+_logger = logging.getLogger(__name__)
 _shared: Shared | None = None
 
 
@@ -55,12 +58,15 @@ class ErgoZoomLoop(AgentLoopBase):
         """
         row = Row.read(kwargs)
         shared = self.shared
+        self._tell(row, shared)
         trajectory = Trajectory(self, shared, row, sampling_params)
         started = time.monotonic()
         try:
-            original = await shared.originals.get(row.image_path)
+            original = await shared.originals.get(row.image)
         except (OSError, ValueError) as error:
-            raise type(error)(f"{row.name}: {error}") from error
+            kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
+            raise kind(f"{row.name}: {error}") from error
+        brought = await self._brought(row, original)
         decode_s = time.monotonic() - started
         episode = zoom_episode(original.image, row.question, shared.settings.zoom, shared.grid, render=original.render)
         del original  # the episode lets go of it once the crop is cut
@@ -70,4 +76,21 @@ class ErgoZoomLoop(AgentLoopBase):
             problems=outcome.problems + tuple(trajectory.problems),
             seconds=time.monotonic() - started,
         )
-        return trajectory.output(outcome, decode_s)
+        return trajectory.output(outcome, decode_s, brought)
+
+    def _tell(self, row: Row, shared: Shared) -> None:
+        """Tell, once for each text, that a row's system message is not used."""
+        if row.system and row.system not in shared.systems_told:
+            shared.systems_told.add(row.system)
+            _logger.warning(
+                "%s: the row's system message is not used, ergo.zoom.prompts has its own: %.200r", row.name, row.system
+            )
+
+    async def _brought(self, row: Row, original: Original) -> dict[str, Any]:
+        """What a stock reward manager needs: it is handed neither the prompt nor its image."""
+        if self.config.reward.reward_manager.name == "ergo":
+            return {}
+        brought = {QUESTION: row.question.full}
+        if row.image_path is None:
+            brought[IMAGE] = await asyncio.to_thread(original.sent, row.image)
+        return brought

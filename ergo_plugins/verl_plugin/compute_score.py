@@ -22,7 +22,7 @@ _verifiers: dict[str, tuple[Settings, Verifier]] = {}
 async def compute_score(
     data_source: str,
     solution_str: str,
-    ground_truth: str,
+    ground_truth: Any,
     extra_info: Mapping[str, Any],
     reward_router_address: str | None = None,
     reward_model_tokenizer: Any = None,
@@ -32,6 +32,7 @@ async def compute_score(
 
     Args:
         solution_str: the trajectory's text.
+        ground_truth: the wanted answer, as the row has it.
         extra_info: the row's, with the trajectory's extra fields laid over it, as verl's ``naive`` manager does. One
             without a record of a zoom never zoomed.
         ergo: ``reward``, ``judge`` and ``images`` of the ``ergo:`` block.
@@ -43,7 +44,10 @@ async def compute_score(
     row = Row.read(
         {"data_source": data_source, "reward_model": {"ground_truth": ground_truth}, "extra_info": extra_info}
     )
-    outcome = recorded(extra_info, solution_str, may_lack=True)
+    try:
+        outcome = recorded(extra_info, solution_str, may_lack=True)
+    except ValueError as error:
+        raise ValueError(f"{row.name}: {error}") from error
     finding = await verifier.verify(outcome, row)
     result = score(outcome, row.target, finding.region_correct, settings.reward, answer_correct=finding.answer_correct)
     return {"score": result.total, **parts(outcome, row, result, finding, extra_info)}

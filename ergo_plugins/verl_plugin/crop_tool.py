@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import takewhile
 from typing import Any
 
 from verl.tools.base_tool import BaseTool
@@ -17,9 +18,10 @@ from ..core.geometry import Size, VisionGrid
 from ..core.questions import split_question
 from ..core.turns import Player, Reply
 from ..methods.ergo import ZoomConfig, zoom_episode
+from .messages import Said, path_of, read_messages
 from .originals import Originals
-from .records import FAULT, OUTCOME, UNANSWERED
-from .rows import first_image, last_text
+from .records import ASKED, FAULT, OUTCOME, UNANSWERED
+from .rows import IMAGE, QUESTION
 from .settings import ImagesConfig, build
 from .tool_parser import ZOOM
 
@@ -75,30 +77,60 @@ class ErgoCropTool(BaseTool):
         reward, which then is none.
         """
         agent_data = kwargs["agent_data"]
-        if OUTCOME in agent_data.extra_fields:
-            return ToolResponse(text="There is only one zoom. Answer now."), 0.0, {}
-        reply = parameters.get("reply") or f"<zoom>{parameters.get('box')}</zoom>"
+        fields = agent_data.extra_fields
+        if fields.setdefault(UNANSWERED, instance_id) != instance_id:  # also for calls side by side in one reply
+            return _again(fields), 0.0, {}
+        reply = parameters.get("reply")
+        look = Reply(
+            f"<zoom>{parameters.get('box')}</zoom>" if reply is None else reply, opened=parameters.get("opened", "")
+        )
         try:
-            return await self._zoom(reply, agent_data, self.questions.get(instance_id)), 0.0, {}
+            return await self._zoom(look, agent_data, self.questions.get(instance_id)), 0.0, {}
         except (OSError, ValueError) as error:
             agent_data.extra_fields[FAULT] = f"{ZOOM}: {error}"
             _logger.error("%s: %s", ZOOM, error)
             raise
 
-    async def _zoom(self, reply: str, agent_data: Any, full: str | None) -> ToolResponse:
-        path, question = first_image(agent_data.messages), split_question(full or last_text(agent_data.messages))
-        original = await self.originals.get(path)
+    async def _zoom(self, reply: Reply, agent_data: Any, full: str | None) -> ToolResponse:
+        said = _prompt(agent_data.messages)
+        question = split_question(said.question if full is None else full)
+        (image,) = said.images
+        original = await self.originals.get(image)
         player = Player(zoom_episode(original.image, question, self.zoom, self.grid, render=original.render))
         look = await asyncio.to_thread(player.start)
         shown = Size(*agent_data.image_data[0].size)
         if look is None or Size(*look.image.size) != shown:
             raise ValueError(
-                f"the policy was shown {path} at {shown}, but zoom.coarse_tokens={self.zoom.coarse_tokens} makes it "
-                f"{look and Size(*look.image.size)}; write the rows with ergo data --coarse-tokens"
+                f"the policy was shown the image at {shown}, but zoom.coarse_tokens={self.zoom.coarse_tokens} makes it "
+                f"{look and Size(*look.image.size)}; write the rows with ergo data --coarse-tokens, or give "
+                "their images a max_pixels"
             )
-        answer = await asyncio.to_thread(player.send, Reply(reply))
+        answer = await asyncio.to_thread(player.send, reply)
         if answer is None:
             raise ValueError("zoom.zoom=off leaves the tool nothing to do")
         player.send(Reply(""))  # the record is complete but for the answer, which comes later
-        agent_data.extra_fields |= {OUTCOME: player.finished().to_json(), UNANSWERED: True}
+        agent_data.extra_fields |= {OUTCOME: player.finished().to_json(), ASKED: answer.text, QUESTION: question.full}
+        if path_of(image) is None:
+            agent_data.extra_fields[IMAGE] = await asyncio.to_thread(original.sent, image)
         return ToolResponse(image=[answer.image], text=answer.text)
+
+
+def _prompt(messages: list[dict[str, Any]]) -> Said:
+    """What the row's prompt says, which stands before the policy's first reply.
+
+    Raises:
+        ValueError: it is no prompt with one image.
+    """
+    said = read_messages(list(takewhile(lambda message: message.get("role") != "assistant", messages)))
+    if len(said.images) != 1:
+        raise ValueError(f"the zoom looks at one image, and the prompt shows {len(said.images)}")
+    return said
+
+
+def _again(fields: dict[str, Any]) -> ToolResponse:
+    """What a second call is told."""
+    text = "There is only one zoom. Answer now."
+    if OUTCOME in fields:
+        fields[OUTCOME]["repairs"].append("answer: called the tool again")
+        fields[ASKED] = text
+    return ToolResponse(text=text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections import OrderedDict
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -13,7 +15,8 @@ from PIL import Image
 
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
-from ..image_files import open_image
+from ..image_files import ImageValue, TooLargeImage, image_key, open_image
+from .messages import path_of
 from .settings import ImagesConfig
 
 KEPT_VIEWS = 16
@@ -31,6 +34,17 @@ class Original:
         self.image = image
         self._views: OrderedDict[tuple[Box, Size, str], Future[Image.Image]] = OrderedDict()
         self._lock = threading.Lock()
+
+    def sent(self, value: ImageValue) -> ImageValue:
+        """A row's image as it travels to the reward: pixels as a file, since verl would send them bare."""
+        return self._png if isinstance(value, Image.Image) else value
+
+    @cached_property
+    def _png(self) -> bytes:
+        """The same pixels as a file, made once for all rollouts that have to send it along."""
+        file = io.BytesIO()
+        self.image.save(file, "PNG", compress_level=1)
+        return file.getvalue()
 
     def render(self, image: Image.Image, region: Box, view: Size, *, resample: str = "bicubic") -> Image.Image:
         """As `core.images.render` of ``self.image``; who gets the view must not draw on it."""
@@ -68,43 +82,50 @@ class Originals:
         self._kept: OrderedDict[str, Original] = OrderedDict()
         self._decoding: dict[str, asyncio.Task[Original]] = {}
 
-    async def get(self, path: str) -> Original:
-        """The original at a path.
+    async def get(self, image: ImageValue) -> Original:
+        """The original behind a row's image.
 
         Raises:
             FileNotFoundError, OSError: it is missing or damaged.
-            ValueError: it has more pixels than allowed.
+            ValueError: it is no image, or has more pixels than allowed.
         """
-        original = self._kept.get(path) or self._in_use.get(path)
+        key = await asyncio.to_thread(content_key, image)
+        original = self._kept.get(key) or self._in_use.get(key)
         if original is None:
-            if path not in self._decoding:
-                self._decoding[path] = asyncio.create_task(asyncio.to_thread(self._decode, path))
-                self._decoding[path].add_done_callback(lambda _: self._decoding.pop(path))
-            original = await asyncio.shield(self._decoding[path])
-        self._keep(path, original)
+            if key not in self._decoding:
+                self._decoding[key] = asyncio.create_task(asyncio.to_thread(self._decode, image))
+                self._decoding[key].add_done_callback(lambda _: self._decoding.pop(key))
+            original = await asyncio.shield(self._decoding[key])
+        self._keep(key, original)
         return original
 
-    def _decode(self, path: str) -> Original:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"there is no image {path}")
-        with open_image(path) as image:
-            megapixels = size_of(image).area / 1e6
-            if megapixels > self.config.max_megapixels:
-                raise ValueError(
-                    f"{path} has {megapixels:.0f} megapixels, more than ergo.images.max_megapixels="
-                    f"{self.config.max_megapixels:g}"
-                )
-            self.decodes += 1
-            rgb = to_rgb(image)
-            rgb.load()
-            return Original(rgb)
+    def _decode(self, value: ImageValue) -> Original:
+        try:
+            with open_image(value, max_megapixels=self.config.max_megapixels) as image:
+                self.decodes += 1
+                rgb = to_rgb(image)
+                rgb.load()
+                return Original(rgb.copy() if rgb is value else rgb)  # ours, whatever becomes of the row's own
+        except TooLargeImage as error:
+            raise ValueError(f"{error}; the limit is ergo.images.max_megapixels") from error
 
-    def _keep(self, path: str, original: Original) -> None:
-        self._in_use[path] = original
-        self._kept[path] = original
-        self._kept.move_to_end(path)
+    def _keep(self, key: str, original: Original) -> None:
+        self._in_use[key] = original
+        self._kept[key] = original
+        self._kept.move_to_end(key)
         while len(self._kept) > 1 and self._kept_megapixels() > self.config.kept_megapixels:
             self._kept.popitem(last=False)
 
     def _kept_megapixels(self) -> float:
         return sum(size_of(original.image).area for original in self._kept.values()) / 1e6
+
+
+def content_key(image: ImageValue) -> str:
+    """Names an image so that other pixels have another name: by content, and for a file by its time and size too."""
+    path = path_of(image)
+    if path is None:
+        return image_key(image)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no image {path}")
+    status = Path(path).stat()
+    return f"{path} {status.st_mtime_ns} {status.st_size}"

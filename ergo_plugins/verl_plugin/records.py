@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+from unicodedata import normalize
 
 from ..core.replies import parse_answer
 from ..core.turns import Outcome, TurnRecord
@@ -17,6 +18,9 @@ OUTCOME = "ergo"
 
 UNANSWERED = "ergo_unanswered"
 """Key that is true when a tool wrote the record before the policy answered."""
+
+ASKED = "ergo_asked"
+"""Key of the last text that the tool then handed the policy."""
 
 FAULT = "ergo_fault"
 """Key of what kept a tool from working, where verl would only tell the model about it."""
@@ -31,6 +35,11 @@ text, takes no mean of it; `report/rollouts.py` reads it there."""
 TOOL_LOOP = "tool_agent"
 """verl's own loop, in which a policy may also answer without calling any tool."""
 
+_REPLY_HEADER = "assistant\n"
+"""What the chat template writes before a reply, special tokens removed."""
+
+_CUT_BY_VERL = "(truncated)"
+
 
 def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack: bool) -> Outcome:
     """The outcome of a trajectory.
@@ -41,14 +50,15 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack:
         may_lack: whether a trajectory without a record simply never zoomed.
 
     Raises:
-        ValueError: there is no record where there must be one, or the tool that was to write it failed.
+        ValueError: there is no record where there must be one, the tool that was to write it failed, or verl cut what
+            the tool said.
     """
-    fields = extra_fields or {}
+    fields = extra_fields if extra_fields is not None else {}
     if fields.get(FAULT):
         raise ValueError(fields[FAULT])
     if fields.get(OUTCOME):
         outcome = Outcome.from_json(fields[OUTCOME])
-        return _answered(outcome, response) if fields.get(UNANSWERED) else outcome
+        return _answered(outcome, response, fields.get(ASKED, "")) if fields.get(UNANSWERED) else outcome
     if may_lack:
         return Outcome(method=METHOD, answer=parse_answer(response).text, problems=("look: no <zoom>",))
     raise ValueError(
@@ -70,15 +80,43 @@ def as_text(outcome: Outcome, row: Row) -> str:
     return json.dumps(plain, ensure_ascii=False)
 
 
-def _answered(outcome: Outcome, response: str) -> Outcome:
+def _answered(outcome: Outcome, response: str, asked: str) -> Outcome:
     """A record with the answer that came after it was written."""
-    _, _, reply = response.rpartition("assistant\n")  # the chat template's words before each reply
+    reply = _reply_after(response, outcome.turns[0].reply, asked)
+    problems = tuple(problem for problem in outcome.problems if not problem.startswith("answer:"))
+    if reply is None:
+        short = "truncated: no room for the answer turn within the response length"
+        last = replace(outcome.turns[-1], reply="", finish="length")
+        return replace(outcome, turns=(*outcome.turns[:-1], last), answer="", problems=(*problems, short))
+    opened = outcome.turns[0].opened
+    opened = opened if reply.startswith(opened) else ""
     answer = parse_answer(reply)
-    last: TurnRecord = replace(outcome.turns[-1], reply=reply, finish="stop")
-    kept = tuple(problem for problem in outcome.problems if not problem.startswith("answer:"))
+    last: TurnRecord = replace(outcome.turns[-1], reply=reply[len(opened) :], finish="stop", opened=opened)
     return replace(
         outcome,
         turns=(*outcome.turns[:-1], last),
         answer=answer.text,
-        problems=kept + ((f"answer: {answer.problem}",) if answer.problem else ()),
+        problems=problems + ((f"answer: {answer.problem}",) if answer.problem else ()),
     )
+
+
+def _reply_after(response: str, look: str, asked: str) -> str | None:
+    """The reply to what the tool asked; None if verl ended the trajectory before it.
+
+    Found by what is known to stand before it: the policy's first reply, the tool's text, and one header of the chat
+    template. A reply or a question may itself hold the words of a header.
+    """
+    start = len(look) if response.startswith(look) else 0
+    for text in (asked, normalize("NFC", asked)):  # Qwen's tokenizer normalises
+        at = response.find(text, start)
+        if at >= 0:
+            start = at + len(text)
+            break
+    else:
+        if _CUT_BY_VERL in response[start:]:
+            raise ValueError(
+                f"verl cut the tool's text of {len(asked)} characters, so the policy did not see the whole question; "
+                "raise actor_rollout_ref.rollout.multi_turn.max_tool_response_length"
+            )
+    _, header, reply = response[start:].partition(_REPLY_HEADER)
+    return reply if header else None

@@ -97,7 +97,14 @@ class Verifier:
                     "add the box, or set judge.source=endpoints or reward_model"
                 )
             return covers(outcome, target.box_source, self.reward)
-        original = await self.originals.get(row.image_path)
+        if row.image is None:
+            raise RowError(f"{row.name}: the trajectory brought no image along, and the judge has to see it")
+        original = await self.originals.get(row.image)
+        if size_of(original.image) != outcome.source:
+            raise RowError(
+                f"{row.name}: the policy looked at an image of {outcome.source}, and the judge would see one of "
+                f"{size_of(original.image)}; the file was changed, or extra_info.image_path is another image"
+            )
         views = await asyncio.to_thread(self._views, original, outcome)
         del original
         said = await self.judge.answer_from(row.question, target.kind, views, effort)

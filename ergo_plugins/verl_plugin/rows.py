@@ -9,19 +9,30 @@ A row as ``ergo data`` writes it::
     extra_info    {"index", "image_path", "question", "answer_kind", "target_box": [x1, y1, x2, y2] or null}
     agent_name    "ergo_zoom"
 
-Rows of other projects may lack ``image_path``, ``question``, ``answer_kind`` and ``target_box``: the first image and
-the last user text of the prompt are taken, and multiple choice is recognised by its options.
+Rows of other projects may lack ``image_path``, ``question``, ``answer_kind`` and ``target_box``: the image and the
+texts of the prompt are taken, and the kind of the answer is told from it. Images may be paths, ``file://`` and
+``data:`` URLs, bytes, ``{"bytes", "path"}`` or PIL images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast, get_args
 
 from ..core.geometry import Box
 from ..core.questions import Question, split_question
-from ..methods.ergo_reward import Target
+from ..image_files import ImageValue
+from ..methods.ergo_reward import Target, TargetKind
+from .ground_truth import checked, kind_of, wanted
+from .messages import Said, path_of, read_messages, without_marks
+
+IMAGE = "ergo_image"
+"""Key, among a trajectory's extra fields, of the original for rewards that verl hands no prompt."""
+
+QUESTION = "ergo_question"
+"""Key of the question's text for the same reason."""
 
 
 class RowError(ValueError):
@@ -34,13 +45,16 @@ class Row:
 
     Attributes:
         name: for messages: data source and index.
-        image_path: of the original.
+        image: the original; None where only a reward is computed and verl handed over no prompt.
+        question: what is asked; a system message of the row is no part of it.
+        system: the row's own system message, which the zoom does not use; empty for none.
     """
 
     name: str
-    image_path: str
+    image: ImageValue | None
     question: Question
     target: Target
+    system: str = ""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Row:
@@ -49,53 +63,83 @@ class Row:
         Raises:
             RowError: something is missing or does not fit together.
         """
-        extra = dict(row.get("extra_info") or {})
-        name = f"{row.get('data_source', 'row')} {extra.get('index', row.get('index', '?'))}"
-        image_path = extra.get("image_path") or first_image(row.get("raw_prompt"))
-        if not isinstance(image_path, str):
-            raise RowError(f"{name}: no path of an image, neither extra_info.image_path nor in the prompt")
+        name = str(row.get("data_source", "row"))
         try:
-            question = split_question(extra.get("question") or last_text(row.get("raw_prompt")))
-            target = Target(
-                answer=str((row.get("reward_model") or {}).get("ground_truth") or ""),
-                kind=extra.get("answer_kind") or ("option" if question.options else "text"),
-                options=question.options,
-                box_source=_box(extra.get("target_box")),
-            )
+            extra = _mapping("extra_info", row.get("extra_info"))
+            name += f" {extra.get('index', row.get('index', '?'))}"
+            prompt = row.get("raw_prompt")
+            said = None if prompt is None else read_messages(prompt)
+            image = _image(extra, said)
+            question = split_question(_question(extra, said))
+            return cls(name, image, question, _target(row, extra, question), said.system if said else "")
         except ValueError as error:
             raise RowError(f"{name}: {error}") from error
-        if target.kind == "option" and target.answer.strip("(). ").upper() not in question.letters:
-            raise RowError(f"{name}: the answer {target.answer!r} is not among the options {question.letters}")
-        return cls(name, image_path, question, target)
+
+    @property
+    def image_path(self) -> str | None:
+        """Where the original lies; None if it came as bytes or pixels."""
+        return None if self.image is None else path_of(self.image)
 
 
-def _box(corners: Sequence[float] | None) -> Box | None:
-    if corners is None or len(corners) == 0:
+def _mapping(name: str, value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{name} holds keys and values, got {value!r:.80}")
+    return dict(value or {})
+
+
+def _image(extra: Mapping[str, Any], said: Said | None) -> ImageValue | None:
+    """The original: where the row says it lies, else what the prompt shows, else what the trajectory brought along."""
+    images = said.images if said else ()
+    if len(images) > 1:
+        raise ValueError(f"the prompt shows {len(images)} images, and the zoom looks at one")
+    path = extra.get("image_path")
+    if path is not None and not (isinstance(path, str) and path):
+        raise ValueError(f"extra_info.image_path is the path of a file, got {path!r:.80}")
+    value = next((value for value in (path, *images, extra.get(IMAGE)) if value is not None), None)
+    if value is None and said is not None:
+        raise ValueError(
+            "no image, neither in extra_info.image_path nor in the prompt (a column 'images' and '<image>')"
+        )
+    return cast("ImageValue | None", value)
+
+
+def _question(extra: Mapping[str, Any], said: Said | None) -> str:
+    given = (extra.get("question"), said.question if said else None, extra.get(QUESTION))
+    question = next((text for text in given if text is not None), None)
+    if question is None:
+        raise ValueError(
+            "no question: verl hands compute_score nothing of the prompt; add extra_info.question, or set "
+            "reward.reward_manager.name=ergo"
+        )
+    if not isinstance(question, str):
+        raise ValueError(f"extra_info.question is a text, got {question!r:.80}")  # noqa: TRY004
+    return without_marks(question)
+
+
+def _target(row: Mapping[str, Any], extra: Mapping[str, Any], question: Question) -> Target:
+    answer = wanted(_mapping("reward_model", row.get("reward_model")).get("ground_truth"))
+    kind = extra.get("answer_kind")
+    kind = kind_of(answer, question.options) if kind is None else kind
+    if kind not in get_args(TargetKind):
+        raise ValueError(f"answer_kind is one of {', '.join(get_args(TargetKind))}, got {kind!r:.80}")
+    return Target(
+        answer=checked(answer, kind, question.options),
+        kind=kind,
+        options=question.options,
+        box_source=_box(extra.get("target_box")),
+    )
+
+
+def _box(corners: Any) -> Box | None:
+    corners = corners.tolist() if hasattr(corners, "tolist") else corners
+    if corners is None or corners == []:
         return None
-    if len(corners) != 4:
-        raise ValueError(f"target_box is [x1, y1, x2, y2], got {list(corners)}")
+    numbers = isinstance(corners, list | tuple) and all(
+        isinstance(corner, int | float) and not isinstance(corner, bool) and math.isfinite(corner) for corner in corners
+    )
+    if not numbers or len(corners) != 4:
+        raise ValueError(f"target_box is [x1, y1, x2, y2], got {corners!r:.80}")
     x1, y1, x2, y2 = (float(corner) for corner in corners)
     if not (x1 < x2 and y1 < y2):
         raise ValueError(f"target_box has no area: {list(corners)}")
     return Box(x1, y1, x2, y2)
-
-
-def _parts(messages: Sequence[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
-    """The parts of all user messages; a plain text is one part."""
-    parts: list[Mapping[str, Any]] = []
-    for message in messages if messages is not None else ():
-        if message.get("role") == "user":
-            content = message["content"]
-            parts += [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    return parts
-
-
-def first_image(messages: Sequence[Mapping[str, Any]] | None) -> Any:
-    """The first image of a prompt, usually its path; None if there is none."""
-    return next((part.get("image") for part in _parts(messages) if part.get("type") == "image"), None)
-
-
-def last_text(messages: Sequence[Mapping[str, Any]] | None) -> str:
-    """The last text of the user's messages; empty if there is none."""
-    texts = [str(part["text"]) for part in _parts(messages) if part.get("type") == "text"]
-    return texts[-1].replace("<image>", "").strip() if texts else ""

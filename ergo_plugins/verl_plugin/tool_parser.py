@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from typing import Any
 
 from verl.experimental.agent_loop.tool_parser import FunctionCall, ToolParser
+
+from .opening import opened_by_template
 
 ZOOM = "zoom"
 """Name of the tool that is called."""
@@ -15,9 +18,14 @@ ZOOM = "zoom"
 class ErgoZoomParser(ToolParser):
     """Chosen by ``actor_rollout_ref.rollout.multi_turn.format``."""
 
+    @cached_property
+    def opened(self) -> str:
+        """How the chat template begins a reply; a tool cannot see that."""
+        return opened_by_template(self.tokenizer)
+
     async def extract_tool_calls(self, responses_ids: list[int], tools: Any = None) -> tuple[str, list[FunctionCall]]:
         """The reply's text, and one call if it holds a ``<zoom>``, readable or not: the tool reads it."""
         reply = self.tokenizer.decode(responses_ids, skip_special_tokens=True)
         if "<zoom>" not in reply:
             return reply, []
-        return reply, [FunctionCall(name=ZOOM, arguments=json.dumps({"reply": reply}))]
+        return reply, [FunctionCall(name=ZOOM, arguments=json.dumps({"reply": reply, "opened": self.opened}))]

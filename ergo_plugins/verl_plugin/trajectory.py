@@ -15,6 +15,7 @@ from verl.utils.profiler import simple_timer
 
 from ..core.geometry import VisionGrid
 from ..core.turns import Outcome, Reply, Turn
+from .opening import opened
 from .originals import Originals
 from .records import OUTCOME, SECONDS
 from .rows import Row
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .agent_loop import ErgoZoomLoop
 
 KEPT_PROMPTS = 256
-"""Tokenised messages kept in a process: more than there are prompts between their first and last rollout."""
+"""Tokenised first messages kept in a process: more than there are prompts between their first and last rollout."""
 
 STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 """Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
@@ -32,7 +33,7 @@ STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 
 @dataclass(slots=True)
 class Tokenised:
-    """Tokens of messages, each made once: a processor takes its time, and the n rollouts of a prompt are much alike."""
+    """Tokens of first messages, each made once: a processor takes its time, and the rollouts of a prompt share them."""
 
     kept: OrderedDict[Hashable, asyncio.Task[list[int]]] = field(default_factory=OrderedDict)
 
@@ -57,7 +58,8 @@ class Shared:
     placeholders: frozenset[int]
     end_of_message: int
     end_ids: frozenset[int]
-    messages: Tokenised = field(default_factory=Tokenised)
+    first_messages: Tokenised = field(default_factory=Tokenised)
+    systems_told: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Trajectory:
         room = self.loop.rollout_config.response_length - len(self.mask)
         cap = min(turn.max_new_tokens, room)
         prompt_tokens = len(self.tokens)
+        begun = opened(self.loop.tokenizer, self.tokens)
         generated = await self._generate(turn, cap)
         text, ended = await self._take(turn, generated)
         finish = "stop" if ended or len(generated.token_ids) < cap else "length"
@@ -109,6 +112,7 @@ class Trajectory:
             cached_tokens=generated.extra_fields.get("num_cached_tokens"),
             new_tokens=len(self.tokens) - prompt_tokens,
             seconds=time.monotonic() - started,
+            opened=begun,
         )
 
     async def _begin(self, turn: Turn) -> None:
@@ -117,8 +121,8 @@ class Trajectory:
         self.messages.append(_user(turn))
         self.images.append(turn.image)
         messages, images = list(self.messages), list(self.images)
-        self.tokens = await self.shared.messages.get(
-            ("first", turn.system, turn.text, turn.image.size),
+        self.tokens = await self.shared.first_messages.get(
+            (turn.system, turn.text, turn.image.size),
             lambda: self.loop.ct_build_initial_tokens(messages, images=images),
         )
         self.prompt_length = len(self.tokens)
@@ -130,17 +134,10 @@ class Trajectory:
             return False
         if self.tokens[-1] not in self.shared.end_ids:  # cut at a stop string or a cap
             self._end_message()
-        previous, message, builder = self.messages, _user(turn), self.loop.continuous_token_builder
-        following = [*previous, message]
-        # verl's ct_merge_context_msg in two steps: what it appends depends on nothing but the message
-        appended = await self.shared.messages.get(
-            ("next", turn.text, turn.image.size),
-            lambda: asyncio.to_thread(builder.tokenize_context_incremental_messages, previous, following),
+        following = [*self.messages, _user(turn)]
+        merged, mask, log_probs = await self.loop.ct_merge_context_msg(
+            self.messages, following, self.tokens, self.mask, self.log_probs
         )
-        merged = builder._merge_context_token_ids(
-            self.tokens, appended, previous_messages=previous, appended_messages=[message]
-        )
-        mask, log_probs = builder.align_response_metadata(merged, self.mask, self.log_probs)
         if len(mask) >= room:
             return False
         self.tokens, self.mask, self.log_probs = merged.token_ids, mask, log_probs
@@ -212,14 +209,15 @@ class Trajectory:
             low, high = (low, middle) if any(word in begun for word in stop) else (middle + 1, high)
         return tokens[:low], decode(tokens[:low], skip_special_tokens=True), True
 
-    def output(self, outcome: Outcome, decode_s: float) -> AgentLoopOutput:
-        """The trajectory as verl wants it."""
+    def output(self, outcome: Outcome, decode_s: float, brought: Mapping[str, Any]) -> AgentLoopOutput:
+        """The trajectory as verl wants it; ``brought`` goes along for the reward."""
         length = len(self.mask)
         extra = {
             "min_global_steps": None,
             "max_global_steps": None,
             **self.host_fields,
             OUTCOME: outcome.to_json(),
+            **brought,
             SECONDS: {"decode": decode_s, "cut": self.metrics.get("tool_calls", 0.0)},
             "ergo_decodes": self.shared.originals.decodes,
             "turn_scores": [],

@@ -1,16 +1,17 @@
-"""Damaged images and unreadable replies through stock lmms-eval: every sample is scored, none crashes the task."""
+"""Damaged images, empty questions and unreadable replies through stock lmms-eval: every sample is scored."""
 
 from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Dataset, Features, Sequence, Value
+from datasets import Dataset, Features, Value
 from datasets import Image as ImageFeature
+from datasets import Sequence as SequenceFeature
 from lmms_runs import POLICY, TINY, Run, lmms_eval
 from PIL import Image
 from scripted_server import serving
@@ -23,7 +24,7 @@ FEATURES = Features(
         "label": Value("string"),
         "category": Value("string"),
         "question_id": Value("string"),
-        "target_box": Sequence(Value("int32"), length=4),
+        "target_box": SequenceFeature(Value("int32"), length=4),
         "detail_px": Value("int32"),
     }
 )
@@ -62,13 +63,29 @@ IMAGES: dict[str, tuple[Callable[[], bytes | None], bool]] = {
 """Name to (file content, whether it can be read). The first can: lmms-eval itself decodes it before any model runs."""
 
 
-def write_task(folder: Path, images: list[bytes | None]) -> Path:
-    """The task ``ergo_panels`` on given image files."""
+UNASKABLE: dict[str, str | None] = {
+    "empty": "",
+    "spaces and line ends": " \n\t ",
+    "no ink": "\u200b\u2060\ufeff",
+    "none": None,
+}
+"""Questions that nobody can answer; each is one wrong sample."""
+
+ODD_QUESTIONS = {
+    "only a request for a form": "Answer the question using a single word or phrase.",
+    "only options": "A. red\nB. blue",
+}
+"""Questions that look empty once requests and options are taken away, and are asked as they stand."""
+
+
+def write_task(folder: Path, images: list[bytes | None], texts: Sequence[str | None] | None = None) -> Path:
+    """The task ``ergo_panels`` on given image files, all with the same question unless others are given."""
     folder.mkdir(parents=True)
+    texts = texts or [QUESTION] * len(images)
     rows = [
         {
             "image": None if content is None else {"path": f"{i}", "bytes": content},
-            "text": QUESTION,
+            "text": texts[i],
             "label": "B",
             "category": "checkered",
             "question_id": str(i),
@@ -86,7 +103,12 @@ def write_task(folder: Path, images: list[bytes | None]) -> Path:
 @pytest.fixture(scope="module")
 def bad_images(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("bad_images")
-    task = write_task(folder / "task", [make() for make, _ in IMAGES.values()])
+    asked = [*UNASKABLE.values(), *ODD_QUESTIONS.values()]
+    task = write_task(
+        folder / "task",
+        [make() for make, _ in IMAGES.values()] + [encoded(photo(), "PNG")] * len(asked),
+        [QUESTION] * len(IMAGES) + asked,
+    )
     run = lmms_eval("ergo_hf", task, folder / "run", model=POLICY)
     assert run.exit_code == 0, run.log
     return run
@@ -104,10 +126,27 @@ def test_image(bad_images: Run, number: int) -> None:
         assert bad_images.by_doc[number]["returned"] == "Z"
 
 
-def test_every_image_is_in_the_denominator(bad_images: Run) -> None:
+@pytest.mark.parametrize("name", UNASKABLE)
+def test_a_question_that_nobody_can_answer_is_one_listed_wrong_sample(bad_images: Run, name: str) -> None:
+    number = len(IMAGES) + list(UNASKABLE).index(name)
+    entry = bad_images.by_doc[number]
+    said = "question: text was wanted, got None" if name == "none" else "question: empty"
+    assert entry["outcome"]["problems"] == [said]
+    assert entry["outcome"]["turns"] == []
+    assert f"ergo_panels/test/{number} (question)" in bad_images.log
+
+
+@pytest.mark.parametrize("name", ODD_QUESTIONS)
+def test_a_question_of_nothing_but_form_is_asked_as_it_stands(bad_images: Run, name: str) -> None:
+    outcome = bad_images.by_doc[len(IMAGES) + len(UNASKABLE) + list(ODD_QUESTIONS).index(name)]["outcome"]
+    assert [turn["name"] for turn in outcome["turns"]] == ["look", "answer"]
+
+
+def test_every_sample_is_in_the_denominator(bad_images: Run) -> None:
     scored = bad_images.results["n-samples"]["ergo_panels"]["effective"]
-    assert scored == len(IMAGES) == len(bad_images.by_doc)
+    assert scored == len(IMAGES) + len(UNASKABLE) + len(ODD_QUESTIONS) == len(bad_images.by_doc)
     assert bad_images.results["throughput"]["avg_ergo_failures_image"] == 4
+    assert bad_images.results["throughput"]["avg_ergo_failures_question"] == len(UNASKABLE)
 
 
 REPLIES = {
@@ -130,9 +169,10 @@ REPLIES = {
 
 @pytest.fixture(scope="module")
 def bad_replies(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Each reply as both turns of one sample."""
+    """Each reply as both turns of one sample; one question more is empty, and the server does not hear of it."""
     folder = tmp_path_factory.mktemp("bad_replies")
-    task = write_task(folder / "task", [encoded(photo(601 + i, 400), "PNG") for i in range(len(REPLIES))])
+    images: list[bytes | None] = [encoded(photo(601 + i, 400), "PNG") for i in range(len(REPLIES) + 1)]
+    task = write_task(folder / "task", images, [*[QUESTION] * len(REPLIES), ""])
     replies = list(REPLIES.values())
     asked = 0
 
@@ -162,5 +202,6 @@ def test_reply(bad_replies: Run, number: int) -> None:
 
 
 def test_every_reply_is_in_the_denominator(bad_replies: Run) -> None:
-    assert bad_replies.results["n-samples"]["ergo_panels"]["effective"] == len(REPLIES)
+    assert bad_replies.results["n-samples"]["ergo_panels"]["effective"] == len(REPLIES) + 1
+    assert bad_replies.by_doc[len(REPLIES)]["outcome"]["problems"] == ["question: empty"]
     assert bad_replies.results["results"]["ergo_panels"]["panels_accuracy,none"] == 0
