@@ -10,7 +10,6 @@ import asyncio
 import base64
 import hashlib
 import itertools
-import json
 import os
 import random
 import time
@@ -25,7 +24,8 @@ from PIL import Image
 from .core.png import png
 from .core.questions import Question
 from .core.replies import shown
-from .core.verdicts import NoVerdict, read_region_answer, read_same, region_prompt, same_prompt
+from .core.statements import NoCompletion, NoVerdict, read_completion
+from .core.verdicts import read_region_answer, read_same, region_prompt, same_prompt
 
 V = TypeVar("V")
 
@@ -171,17 +171,20 @@ class Judge:
 
     async def _verdict(self, prompt: str, images: list[bytes], read: Callable[[str], V], effort: Effort) -> V:
         delay_s, failures = self.config.first_delay_s, list[str]()
+        first = next(
+            self._turn
+        )  # once a verdict: others that are under way must not send a retry back to where it failed
         for attempt in range(self.config.attempts):
             if attempt:
                 await asyncio.sleep(min(delay_s, LONGEST_WAIT_S) * random.uniform(0.5, 1.0))
                 delay_s *= 2
-            url = self.urls[next(self._turn) % len(self.urls)].rstrip("/")
+            url = self.urls[(first + attempt) % len(self.urls)].rstrip("/")
             effort.calls += 1
             try:
                 return read(await self._ask(url, prompt, images, temperature=0.0 if attempt == 0 else 0.7))
             except NoVerdict as error:
                 failures.append(f"{url}: {error}")
-            except (aiohttp.ClientError, asyncio.TimeoutError, _Unusable) as error:
+            except (aiohttp.ClientError, asyncio.TimeoutError, NoCompletion, _Unusable) as error:
                 what = (
                     f"no reply within {self.config.timeout_s:g} s" if isinstance(error, asyncio.TimeoutError) else error
                 )
@@ -200,10 +203,10 @@ class Judge:
             _Unusable, aiohttp.ClientError, TimeoutError: it may do better next time.
         """
         if self._session is None or self._slots is None:
-            key = os.environ.get(self.config.api_key_env, "") if self.config.api_key_env else ""
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
             timeout = aiohttp.ClientTimeout(total=self.config.timeout_s)
-            self._session = aiohttp.ClientSession(timeout=timeout, headers=headers)
+            # no limit of its own: aiohttp's 100 connections would let requests wait within their timeout
+            connector = aiohttp.TCPConnector(limit=0)
+            self._session = aiohttp.ClientSession(timeout=timeout, headers=self._headers(), connector=connector)
             self._slots = asyncio.Semaphore(self.config.concurrency)
         parts: list[dict[str, Any]] = [
             {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(file).decode()}}
@@ -219,21 +222,29 @@ class Judge:
             text = await response.text()
             status = response.status
         if status >= 500 or status in RETRIED_STATUSES:
+            # verl's router answers 500 for whatever its server refused, and keeps the server's words to itself
             raise _Unusable(f"status {status}: {shown(text)}")
         if status >= 400:
             raise JudgeError(f"{url} refuses to judge with status {status}: {shown(text)}")
-        return _content(text)
+        return read_completion(text)
+
+    def _headers(self) -> dict[str, str]:
+        """What every request carries.
+
+        Raises:
+            JudgeError: the variable that is to hold the key is not set here.
+        """
+        name = self.config.api_key_env
+        if not name:
+            return {}
+        key = os.environ.get(name, "")
+        if not key:
+            raise JudgeError(
+                f"judge.api_key_env={name} is not set in the process that computes rewards; export it before Ray "
+                "starts there, or hand it over with +ray_kwargs.ray_init.runtime_env.env_vars"
+            )
+        return {"Authorization": f"Bearer {key}"}
 
 
 class _Unusable(Exception):
     """A reply that another attempt may improve on."""
-
-
-def _content(text: str) -> str:
-    try:
-        content = json.loads(text)["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise _Unusable(f"no chat completion in {shown(text)}") from error
-    if not isinstance(content, str):
-        raise _Unusable(f"no text in the chat completion {shown(text)}")
-    return content

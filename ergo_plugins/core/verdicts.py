@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import re
 
+from .agreement import says_same
 from .answers import extract_letter, number
 from .questions import Question
-from .replies import parse_answer, shown
+from .replies import shown
+from .statements import NoVerdict, stated
 
 UNKNOWN = "unknown"
 """What a judge answers if the image does not show what is asked for."""
 
-_YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _CANNOT_TELL = re.compile(
     r"(?i)\b(?:unknown|cannot|can't|can not|unable|not (?:visible|shown|possible|clear|enough)|none of|no answer)\b"
 )
-
-
-class NoVerdict(ValueError):
-    """A judge's reply that says nothing one could use."""
 
 
 def region_prompt(question: Question, *, with_original: bool) -> str:
@@ -57,9 +54,7 @@ def read_region_answer(reply: str, question: Question, kind: str) -> str | None:
     Raises:
         NoVerdict: the reply is neither.
     """
-    answer = parse_answer(reply).text
-    if not answer:
-        raise NoVerdict(f"no answer in {shown(reply)}")
+    answer = stated(reply)
     if answer.casefold().strip(" .") == UNKNOWN:
         return None
     understood = {
@@ -79,7 +74,7 @@ def read_same(reply: str) -> bool:
     Raises:
         NoVerdict: neither yes nor no, or both.
     """
-    said = {word.casefold() for word in _YES_NO.findall(parse_answer(reply).text)}
-    if len(said) != 1:
-        raise NoVerdict(f"neither yes nor no in {shown(reply)}")
-    return said == {"yes"}
+    same = says_same(stated(reply))
+    if same is None:
+        raise NoVerdict(f"neither a clear yes nor a clear no in {shown(reply)}")
+    return same

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.verdicts import NoVerdict, read_region_answer, read_same, region_prompt, same_prompt
+from ergo_plugins.core.statements import NoVerdict, read_completion
+from ergo_plugins.core.verdicts import read_region_answer, read_same, region_prompt, same_prompt
 
 CHOICE = split_question("Which pattern?\nA. plain\nB. checkered")
 OPEN = split_question("What does the sign say?")
@@ -61,12 +64,26 @@ def test_numbers_and_texts() -> None:
         read_region_answer("<answer>many</answer>", OPEN, "number")
 
 
-@pytest.mark.parametrize(("reply", "same"), [("Yes.", True), ("<answer>no</answer>", False), ("**YES**", True)])
+@pytest.mark.parametrize(
+    ("reply", "same"),
+    [
+        ("Yes.", True),
+        ("<answer>no</answer>", False),
+        ("**YES**", True),
+        ("Yes, there is no difference in meaning.", True),
+        ("There is no doubt that they agree.", True),
+        ("No, they differ.", False),
+        ("They do not mean the same.", False),
+        ("<think>no? no.</think>Yes", True),
+    ],
+)
 def test_yes_and_no(reply: str, same: bool) -> None:
     assert read_same(reply) is same
 
 
-@pytest.mark.parametrize("reply", ["", "maybe", "yes and no", "I know nothing", "<answer></answer>"])
+@pytest.mark.parametrize(
+    "reply", ["", "maybe", "yes and no", "I know nothing", "<answer></answer>", "<think>yes", "There is no"]
+)
 def test_maybe_is_no_verdict(reply: str) -> None:
     with pytest.raises(NoVerdict):
         read_same(reply)
@@ -78,3 +95,38 @@ def test_any_text_is_a_verdict_or_none(reply: str) -> None:
         assert read_region_answer(reply, CHOICE, "option") != ""
     with contextlib.suppress(NoVerdict):
         assert isinstance(read_same(reply), bool)
+
+
+def completion(message: Any, finish: Any = "stop") -> str:
+    return json.dumps({"choices": [{"index": 0, "finish_reason": finish, "message": message}]})
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (completion({"content": "B"}), "B"),
+        (completion({"content": [{"type": "text", "text": "<answer>B</answer>"}]}), "<answer>B</answer>"),
+        (completion({"content": "B", "reasoning_content": "A or B"}), "B"),
+        (completion({"content": "<answer>B</answer> and"}, "length"), "<answer>B</answer> and"),
+    ],
+    ids=["text", "parts", "a thought beside it", "cut behind the answer"],
+)
+def test_the_statement_of_a_completion(body: str, text: str) -> None:
+    assert read_completion(body) == text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        completion({"content": "Okay. First the options. Option A"}, "length"),
+        completion({"content": "<think>Option A"}, "length"),
+        completion({"content": None, "reasoning_content": "Option A"}),
+        completion({"content": "", "reasoning": "Option A"}),
+        completion({"content": "A", "refusal": "I will not"}),
+        completion({"content": "A"}, "content_filter"),
+    ],
+    ids=["cut", "cut in its thought", "only a thought", "only reasoning", "refused", "filtered"],
+)
+def test_no_verdict_is_read_out_of_what_is_no_statement(body: str) -> None:
+    with pytest.raises(NoVerdict):
+        read_region_answer(read_completion(body), CHOICE, "option")

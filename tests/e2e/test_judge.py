@@ -114,6 +114,54 @@ def test_a_judge_killed_midway_is_an_error_and_another_endpoint_steps_in() -> No
             with_judge(alone, ask)
 
 
+def test_one_of_two_endpoints_is_dead_and_no_verdict_is_lost() -> None:
+    with JudgeServer(lambda *_: "B") as dead:
+        gone = dead.url
+    crops = [Image.new("RGB", (28, 28), (i % 256, i // 256, 0)) for i in range(600)]
+
+    async def use(judge: Judge, effort: Effort) -> list[str | None]:
+        at_once = asyncio.Semaphore(32)
+
+        async def one(crop: Image.Image) -> str | None:
+            async with at_once:
+                return await judge.answer_from(CHOICE, "option", [crop], effort)
+
+        return await asyncio.gather(*map(one, crops))
+
+    with JudgeServer(lambda *_: "B") as server:
+        said, effort = with_judge(config(gone, server.url, attempts=2, timeout_s=30.0), use)
+    assert said == ["B"] * 600
+    assert effort.errors == 300  # every second verdict began at the dead one
+
+
+def test_more_than_a_hundred_requests_are_under_way_when_asked_for() -> None:
+    async def use(judge: Judge, effort: Effort) -> Any:
+        crops = [Image.new("RGB", (28, 28), (i, 0, 0)) for i in range(128)]
+        return await asyncio.gather(*[judge.answer_from(CHOICE, "option", [crop], effort) for crop in crops])
+
+    with JudgeServer(lambda *_: 2.0) as server:
+        with_judge(config(server.url, concurrency=128, timeout_s=30.0), use)
+        assert server.most_at_once == 128
+
+
+def test_only_so_many_verdicts_are_remembered() -> None:
+    async def use(judge: Judge, effort: Effort) -> None:
+        for red in (1, 2, 3, 3, 1):  # the first has been forgotten when it comes again
+            await judge.answer_from(CHOICE, "option", [Image.new("RGB", (28, 28), (red, 0, 0))], effort)
+
+    with JudgeServer(lambda *_: "B") as server:
+        with_judge(config(server.url, remembered=2), use)
+        assert len(server.asked) == 4
+
+
+def test_a_key_that_is_not_there_is_an_error_and_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUDGE_KEY", raising=False)
+    with JudgeServer(lambda *_: "B") as server:
+        with pytest.raises(JudgeError, match="JUDGE_KEY is not set"):
+            with_judge(config(server.url, api_key_env="JUDGE_KEY"), ask)
+        assert server.asked == []
+
+
 def test_the_same_crop_and_question_are_judged_once() -> None:
     async def use(judge: Judge, effort: Effort) -> list[str | None]:
         return list(await asyncio.gather(*[judge.answer_from(CHOICE, "option", [CROP], effort) for _ in range(20)]))
@@ -198,6 +246,27 @@ def test_crop_and_original_when_asked_for(scene: tuple[Row, Outcome, Image.Image
     assert crop.size == (224, 168)
     assert original.width * original.height <= 100 * 28**2
     assert original.getpixel((5, 5)) == (200, 0, 0)
+
+
+def test_the_judge_may_see_the_crop_larger_and_through_another_filter(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    row, outcome, original = scene
+
+    async def main(settings: JudgeConfig) -> None:
+        verifier = Verifier(settings, RewardConfig(), resample="box")
+        try:
+            await verifier.verify(outcome, row)
+        finally:
+            assert verifier.judge is not None
+            await verifier.judge.close()
+
+    with JudgeServer(lambda *_: "B") as server:
+        asyncio.run(main(config(server.url)))
+        asyncio.run(main(config(server.url, crop_tokens=12)))
+        as_seen, smaller = (asked.images[0] for asked in server.asked)
+    crop = original.crop((600, 450, 800, 600))
+    assert as_seen.tobytes() == crop.resize((224, 168), Image.Resampling.BOX).tobytes()
+    assert smaller.size == (112, 84)
+    assert smaller.tobytes() == crop.resize((112, 84), Image.Resampling.BOX).tobytes()
 
 
 def test_what_the_judge_says_decides(scene: tuple[Row, Outcome, Image.Image]) -> None:
