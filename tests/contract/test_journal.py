@@ -36,6 +36,13 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert len((tmp_path / "deep" / "j.jsonl").read_text().splitlines()) == 5
 
 
+def test_a_sample_is_in_the_file_when_append_returns(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j.jsonl", SETTINGS, ["task"])
+    journal.append(entry(0))
+    assert len((tmp_path / "j.jsonl").read_text().splitlines()) == 2  # not closed: a kill comes at any moment
+    journal.close()
+
+
 def test_a_reply_of_any_characters_stays_one_line(tmp_path: Path) -> None:
     odd = 'line\nbreak \u2028 \x00 "quoted" \ud800 \U0001f50d'
     journal = Journal(tmp_path / "j.jsonl", SETTINGS, ["task"])

@@ -49,6 +49,17 @@ def test_whatever_was_written_is_shown_as_text(tmp_path: Path) -> None:
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
 
 
+def test_options_targets_and_metrics_are_shown_as_text(tmp_path: Path) -> None:
+    attack = ATTACK.replace("\n", " ")
+    line = entry(0, question=f"Which?\nA. {attack}\nB. blue", returned=attack)
+    verdict = sample(0, attack, **{attack: 1.0, "acc": 0.0})
+    read, _ = made(write_journal(tmp_path, line), samples=write_samples(tmp_path, verdict))
+    assert read.text.count(attack) >= 4  # the option, what was answered, what was wanted, the metric's name
+    assert len(read.all("script")) == 1
+    assert not read.all("img")
+    assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
+
+
 def test_characters_that_no_page_can_hold_are_made_visible(tmp_path: Path) -> None:
     read, html = made(write_journal(tmp_path, entry(0, outcome(replies=("a\0b\ud800c\x1b[31m", "d\r\ne")))))
     assert "a␀b\ufffdc␛[31m" in read.text

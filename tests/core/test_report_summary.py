@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from report_journals import outcome
 
+from ergo_plugins.core.statistics import percentile
 from ergo_plugins.core.turns import Outcome
 from ergo_plugins.report.rows import Row
 from ergo_plugins.report.summary import by_task, summarise, table
@@ -80,3 +81,16 @@ def test_tasks_stand_apart_and_the_table_lines_up() -> None:
     assert next(line for line in lines if "correct" in line).split()[-3:] == ["60.0%", "100.0%", "50.0%"]
     assert next(line for line in lines if "look" in line and "problems" in line).split()[-3:] == ["1", "0", "1"]
     assert "–" in table({"all": summarise([])})
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "value"),
+    [(20, 95, 19), (20, 50, 10), (20, 100, 20), (20, 5, 1), (20, 96, 20), (1, 95, 1), (3, 50, 2), (3, 95, 3)],
+)
+def test_a_percentile_is_the_smallest_value_that_enough_do_not_exceed(count: int, percent: int, value: int) -> None:
+    assert percentile(list(range(count, 0, -1)), percent) == value
+
+
+def test_latencies_of_twenty_samples() -> None:
+    summary = summarise([row(i, outcome(seconds=float(i + 1))) for i in range(20)])
+    assert (summary["latency_s_p50"], summary["latency_s_p95"]) == (10.0, 19.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -118,8 +119,14 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
     assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
 
-def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
-    with JudgeServer(lambda number, *_: (500, None, "dots, I guess")[number % 3]) as judge:
+def fails_for_a_quarter(number: int, _: str, images: list[Image.Image]) -> Any:
+    """For the same crops each time, in all the ways of failing; stock verl would train on the other crops' rollouts."""
+    fails = hashlib.sha256(images[0].tobytes()).digest()[0] % 4 == 0
+    return (500, None, "dots, I guess")[number % 3] if fails else "<answer>B</answer>"
+
+
+def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
+    with JudgeServer(fails_for_a_quarter) as judge:
         run = verl(
             tmp_path,
             rows,
@@ -129,7 +136,11 @@ def test_a_judge_that_fails_ends_the_run_and_scores_nobody(rows: Path, tmp_path:
             "+ergo.judge.attempts=2",
             "+ergo.judge.first_delay_s=0.05",
         )
+        asked = {request.images[0].tobytes(): request for request in judge.asked}
+    failing = [pixels for pixels in asked if hashlib.sha256(pixels).digest()[0] % 4 == 0]
+    assert 0 < len(failing) < len(asked), "some fail and some do not: when all do, verl stops by itself"
     assert run.exit_code != 0
+    assert "prompts lost trajectories in step 1" in run.log
     assert f"no verdict from {judge.url}" in run.log
     assert run.trained == []
 
