@@ -34,7 +34,7 @@ def ending_the_run(doing: str, advice: str = _GO_ON) -> Iterator[None]:
     """Turn whatever raises inside into the end of the process; also a decorator.
 
     Args:
-        doing: what was being done, as the beginning of a sentence: ``ergo_hf could not be opened``.
+        doing: what was being done, as the beginning of a sentence: ``ergo_hf could not be opened with model=m``.
         advice: what to do about an error that does not tell it itself.
 
     Raises:

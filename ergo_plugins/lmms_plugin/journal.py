@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.record import JOURNAL_FORMAT, sample_key
 from ..core.turns import Outcome
 from .ending import Told
-
-FORMAT = "ergo-plugins/1"
 
 _KINDS = {"task": str, "split": str, "doc_id": int, "repeat": int, "question": str, "returned": str, "previews": dict}
 
@@ -81,11 +80,6 @@ class Entry:
         return cls(**{**plain, "outcome": Outcome.from_json(plain["outcome"])})
 
 
-def sample_key(task: str, split: str, doc_id: int, repeat: int) -> str:
-    """The name of a sample in errors and file names: ``task/split/doc_id``, ``#n`` for the n-th repeat."""
-    return f"{task}/{split}/{doc_id}" + (f"#{repeat}" if repeat else "")
-
-
 class Journal:
     """An open journal.
 
@@ -108,7 +102,7 @@ class Journal:
         """
         self.path = Path(path)
         self.entries: dict[str, Entry] = {}
-        header = {"journal": FORMAT, "settings": settings, "tasks": sorted(tasks)}
+        header = {"journal": JOURNAL_FORMAT, "settings": settings, "tasks": sorted(tasks)}
         self._file = self._opened()
         try:
             self.is_locked = self._lock()
@@ -217,7 +211,7 @@ class Journal:
 
 def _may_be_torn_header(line: bytes) -> bool:
     """Whether a file's only line, without its end, is what a kill left of a header."""
-    start = json.dumps({"journal": FORMAT}).encode("ascii")[:-1]
+    start = json.dumps({"journal": JOURNAL_FORMAT}).encode("ascii")[:-1]
     return line.startswith(start) or start.startswith(line)
 
 

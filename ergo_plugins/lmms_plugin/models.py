@@ -80,7 +80,8 @@ class ErgoModel(lmms):  # type: ignore[misc]
         self, batch_size: int | str = 1, max_batch_size: Any = None, device: str | None = None, **given: Any
     ) -> None:
         end_with_the_host()
-        with ending_the_run(f"ergo_{self.engine_name} could not be opened", CHECK_THE_MODEL):
+        model = given.get("model", given.get("pretrained", ""))
+        with ending_the_run(f"ergo_{self.engine_name} could not be opened with model={model}", CHECK_THE_MODEL):
             super().__init__()
             if int(os.environ.get("WORLD_SIZE", 1)) > 1:
                 raise WrongArgument(

@@ -13,10 +13,10 @@ from PIL import Image
 
 from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
+from ..core.record import sample_key
 from ..image_files import open_image
 from .damage import is_image_damage, missing_images
 from .ending import Told, described
-from .journal import sample_key
 
 PADDING_FLAG = "__padding_only__"
 """lmms-eval marks requests with this that only keep ranks in step; their results are thrown away."""

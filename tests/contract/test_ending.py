@@ -126,7 +126,7 @@ def test_a_model_that_cannot_be_opened(tmp_path: Path, broken: Callable[[Path], 
     with pytest.raises(SystemExit) as ended:
         get_model("ergo_hf").create_from_arg_string(arguments(**{"device": "cpu", **broken(tmp_path)}))
     assert isinstance(ended.value.code, str)
-    assert ended.value.code.startswith("ergo_hf could not be opened: ")
+    assert ended.value.code.startswith("ergo_hf could not be opened with model=")
     assert said in ended.value.code
 
 
