@@ -7,10 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.geometry import Box
+from ..core.record import JOURNAL_FORMAT
 from ..core.turns import Outcome
 from .rows import Row, Run, UnreadableInput
-
-FORMAT = "ergo-plugins/1"
 
 
 def read_journal(path: str | Path) -> Run:
@@ -38,9 +37,10 @@ def read_journal(path: str | Path) -> Run:
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     plain = _object(path, 1, line)
-    if plain.get("journal") != FORMAT:
+    if plain.get("journal") != JOURNAL_FORMAT:
         raise UnreadableInput(
-            f'{path} does not begin with {{"journal": "{FORMAT}", …}}, so it is no journal that this version reads'
+            f'{path} does not begin with {{"journal": "{JOURNAL_FORMAT}", …}}, so it is no journal that this version '
+            "reads"
         )
     return plain
 

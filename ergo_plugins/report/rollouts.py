@@ -14,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from ..core.geometry import Box, whole
+from ..core.record import ROLLOUT_RECORD
 from ..core.turns import Outcome
 from .rows import Cut, Row, Run, UnreadableInput
-
-RECORD = "ergo_record"
-"""Key of the trajectory; `verl_plugin.records` writes it."""
 
 PADDING = "pad"
 """With what the ``uid`` of a line begins that verl added to fill a batch: a copy of another one's record."""
 
 _STEP_FILE = re.compile(r"(\d+)\.jsonl")
-_NO_PARTS = frozenset(("input", "output", "gts", "score", "reward", "step", "uid", "acc", "coverage", RECORD))
+_NO_PARTS = frozenset(("input", "output", "gts", "score", "reward", "step", "uid", "acc", "coverage", ROLLOUT_RECORD))
 """What is shown elsewhere in a row; verl repeats the score as ``reward`` and the accuracy as ``acc``."""
 
 
@@ -63,14 +61,14 @@ def read_rollouts(path: Path, step: int | None = None) -> Run:
         plain = _object(file, number, line)
         if str(plain.get("uid", "")).startswith(PADDING):
             continue
-        if plain.get(RECORD) is None:
+        if plain.get(ROLLOUT_RECORD) is None:
             without += 1
             continue
         rows.append(_row(file, number, plain))
     if not rows:
         raise UnreadableInput(
-            f"{file} holds no {RECORD}: verl dumps it with reward.reward_manager.name=ergo, and of training steps with "
-            "trainer.v1.trainer_mode=ergo_sync"
+            f"{file} holds no {ROLLOUT_RECORD}: verl dumps it with reward.reward_manager.name=ergo, and of training "
+            "steps with trainer.v1.trainer_mode=ergo_sync"
         )
     notes = list(_notes(rows, without, bool(torn.strip())))
     tasks = sorted({row.task for row in rows})
@@ -105,7 +103,7 @@ def _object(file: Path, number: int, line: bytes) -> dict[str, Any]:
 
 def _row(file: Path, number: int, plain: Mapping[str, Any]) -> Row:
     try:
-        record = json.loads(plain[RECORD])
+        record = json.loads(plain[ROLLOUT_RECORD])
         outcome = Outcome.from_json(record["outcome"])
         task, _, index = record["row"].rpartition(" ")
         box, accuracy = record["target_box_source"], plain.get("accuracy")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.geometry import Box, Size
+from ..core.record import sample_key
 from ..core.turns import Outcome
 
 
@@ -65,8 +66,8 @@ class Row:
 
     @property
     def key(self) -> str:
-        """``task/doc_id``, with ``#n`` for the n-th repetition."""
-        return f"{self.task}/{self.doc_id}" + (f"#{self.repeat}" if self.repeat else "")
+        """Its name, as in errors and journals."""
+        return sample_key(self.task, self.split, self.doc_id, self.repeat)
 
     @property
     def went_wrong(self) -> bool:

@@ -18,10 +18,9 @@ from verl.utils import hf_tokenizer
 from verl_parts import POLICY, panel_row, tiny
 
 from ergo_plugins.core.geometry import Box, Size
+from ergo_plugins.core.record import ROLLOUT_RECORD
 from ergo_plugins.core.turns import Outcome, TurnRecord
-from ergo_plugins.report import rollouts
 from ergo_plugins.verl_plugin.compute_score import compute_score
-from ergo_plugins.verl_plugin.records import RECORD
 from ergo_plugins.verl_plugin.trainer import mean_parts
 
 LOOK, ANSWER = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>", "<think>dots</think><answer>B</answer>"
@@ -76,15 +75,14 @@ def test_the_keys_are_the_same_for_every_trajectory(tmp_path: Path) -> None:
 
 def test_the_record_is_text_that_verl_takes_no_mean_of(tmp_path: Path) -> None:
     info = rewarded(panel_row(tmp_path), {"ergo": outcome().to_json()})["reward_extra_info"]
-    record = json.loads(info[RECORD])
-    assert RECORD == rollouts.RECORD
+    record = json.loads(info[ROLLOUT_RECORD])
     assert Outcome.from_json(record["outcome"]) == outcome()
     assert (record["row"], record["target_box_source"]) == ("panels 7", [0, 0, 56, 56])
     assert Path(record["image_path"]).is_file()
     means = process_validation_metrics(["panels"], ["u"], {name: [value] for name, value in info.items()})
     assert "accuracy" in means["panels"]
-    assert RECORD not in means["panels"]
-    assert RECORD not in "".join(mean_parts([info]))
+    assert ROLLOUT_RECORD not in means["panels"]
+    assert ROLLOUT_RECORD not in "".join(mean_parts([info]))
 
 
 def test_no_record_is_an_error_and_no_zero(tmp_path: Path) -> None:

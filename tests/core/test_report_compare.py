@@ -77,7 +77,7 @@ def runs(tmp_path: Path) -> Runs:
 
 def test_both_runs_stand_side_by_side(runs: Runs) -> None:
     read, html = runs.read()
-    assert re.findall(r'<span class="chip \w+">([^<]+)</span>\n<a href="#p\d">spots/(\d)', html) == [
+    assert re.findall(r'<span class="chip \w+">([^<]+)</span>\n<a href="#p\d">spots/test/(\d)', html) == [
         ("wrong → right", "0"),
         ("right → wrong", "1"),
         ("both wrong", "2"),
@@ -100,7 +100,7 @@ def test_each_side_has_the_pictures_of_its_own_run(runs: Runs) -> None:
         for place, turn in enumerate(("look", "answer")):
             Image.new("RGB", (10 + number, 10 + place)).save(journal.parent / "views" / f"2-{turn}.jpg")
     _, html = runs.read()
-    card = next(card for card in html.split("<article") if "spots/2" in card)
+    card = next(card for card in html.split("<article") if "spots/test/2" in card)
     shown = re.findall(r'<h3>(\w+)|<img [^>]*width="(\d+)" height="(\d+)"', card)
     assert ["".join(one) for one in shown] == ["Before", "1010", "1011", "After", "1110", "1111"]
 
@@ -264,8 +264,9 @@ def test_pairs_are_joined_whatever_the_order_of_the_runs() -> None:
     before = [row(10, True), row(9, True), row("x", True), row(9, False, repeat=1), row(4, True)]
     after = [row(9, False, repeat=1), row("x", False), row(9, False), row(10, False), row(5, True), row(6, True)]
     joined = join(before, after)
-    assert [pair.before.key for pair in joined.pairs] == ["spots/x", "spots/9", "spots/9#1", "spots/10"]
-    assert [pair.after.key for pair in joined.pairs] == ["spots/x", "spots/9", "spots/9#1", "spots/10"]
+    shared = ["spots/test/x", "spots/test/9", "spots/test/9#1", "spots/test/10"]
+    assert [pair.before.key for pair in joined.pairs] == shared
+    assert [pair.after.key for pair in joined.pairs] == shared
     assert (joined.only_before, joined.only_after) == (1, 2)
     assert not join([row(1, True)], [replace(row(1, True), split="train")]).pairs
 

@@ -74,7 +74,7 @@ def test_a_rollout_is_a_row_with_its_reward_and_all_its_parts(tmp_path: Path, or
     run = read_rollouts(write_dump(tmp_path / "rollouts", rollout(original), wrong))
     first, second = run.rows
     assert (run.name, run.tasks, run.notes) == ("rollouts/8.jsonl", ["spot set"], [])
-    assert [row.key for row in run.rows] == ["spot set/7", "spot set/7#1"]
+    assert [row.key for row in run.rows] == ["spot set/step 8/7", "spot set/step 8/7#1"]
     assert (first.question, first.returned, first.target, first.split) == (QUESTION, "B", "B", "step 8")
     assert first.outcome == outcome()
     assert first.metrics == {

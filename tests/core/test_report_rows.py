@@ -15,7 +15,7 @@ from ergo_plugins.report.samples import join_verdicts
 def test_a_journal_is_read_as_it_was_written(tmp_path: Path) -> None:
     played = outcome(problems=("look: no <zoom>",))
     run = read_journal(write_journal(tmp_path, entry(0), entry(7, played, repeat=1, previews={"look": "v/7.jpg"})))
-    assert [row.key for row in run.rows] == ["spots/0", "spots/7#1"]
+    assert [row.key for row in run.rows] == ["spots/test/0", "spots/test/7#1"]
     assert run.rows[1].outcome == played
     assert run.rows[1].previews == {"look": tmp_path / "v/7.jpg"}
     assert (run.settings, run.tasks, run.notes) == (HEADER["settings"], ["spots"], [])

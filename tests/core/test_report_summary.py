@@ -49,7 +49,7 @@ def test_figures() -> None:
         "prompt_tokens": 115,
         "new_tokens": 30,
         "failures": {"image": 1, "look": 1},
-        "failed_samples": ["spots/2", "spots/3"],
+        "failed_samples": ["spots/test/2", "spots/test/3"],
     }
     assert json.loads(json.dumps(summary)) == summary
 
