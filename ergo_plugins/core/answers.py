@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Literal, get_args
 
 from .questions import Option
+from .wording import normalised, plain
 
 AnswerKind = Literal["option", "number", "text"]
 """How an answer is compared: a choice by its letter, a number by its value, a short text by its words."""
@@ -16,16 +18,36 @@ NO_CHOICE = "Z"
 """Returned for a multiple-choice reply without a recognisable choice. Scorers take it as a wrong letter; an empty
 or free text would make some of them call a paid judge."""
 
-_LEADING = re.compile(r"\(?([A-Za-z])(?:[).:]|\s*$)")
-_ANNOUNCED = re.compile(
-    r"\b(?i:answer|option|choice)\b(?:[\s:]+(?i:is)\b)?[\s:*(\[]*([A-Z]|[a-z](?!\s+\w))(?![A-Za-z'’])"
-    r"|\\boxed\{\(?([A-Za-z])\)?\}"
+_LEADING = re.compile(r"\(?([A-Za-z])(?:[).:]|\s*$|,(?!\s*\(?[A-Z]\b))")
+_LETTER = r"[\s:*(\[\"']*([A-Z]|[a-z](?!\s+\w))(?![A-Za-z'])"
+_ANSWERED = re.compile(
+    r"\b(?i:answer|choice)\b(?:[\s:]+(?i:is|would be|must be)\b)?" + _LETTER + r"|\\boxed\{\(?([A-Za-z])\)?\}"
+    r"|(?:答案|选项|选择|应选|选)(?:应该)?(?:是|为)?" + _LETTER
 )
-_STANDALONE = re.compile(r"(?<![A-Za-z'’])([A-Z])(?![A-Za-z'’])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
-_YES_NO = re.compile(r"(?i)(yes|no)\b\s*[,.;:!]")
-_WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
-_PLAIN_NUMBER = re.compile(r"[-+]?(?:\$\s*)?((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)\s*(%?)")
-_ARTICLES = frozenset({"a", "an", "the"})
+"""An answer, stated as such. Of several the last counts: what came before was thinking aloud."""
+_OFFERED = re.compile(r"\b(?i:option)\b(?:[\s:]+(?i:is)\b)?" + _LETTER)
+"""An option that is named, which may also be for its faults."""
+_DENIED = re.compile(
+    r"\b(?i:not|neither|nor|than|isn't|except|rule out|eliminate)\s+(?:(?i:the\s+)?(?i:options?|choices?|answers?)\s+)?"
+    r"\(?[A-Z]\)?(?![A-Za-z'])"
+    r"|\b(?:(?i:options?|choices?)\s+)?\(?[A-Z]\)?(?:(?:,|\s+and|\s+or)\s+\(?[A-Z]\)?)*\s+"
+    r"(?i:is|are|was|were|seems?|looks?|can|could|would|does|do|must)\s*"
+    r"(?i:be\s+)?(?i:not\b|n't\b|incorrect|wrong|false|impossible|ruled out|unlikely)(?:\s+(?i:be|correct|right))?"
+)
+_STANDALONE = re.compile(r"(?<![A-Za-z'])([A-Z])(?![A-Za-z'])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
+_YES_NO = re.compile(r"(?i)(yes|no)\b\s*(?:[,;:!]|\.(?!\s*\d))")  # "No. 10" is a number
+_PLAIN_NUMBER = re.compile(
+    r"(?:(?<![^\W_])[-+])?\s?(?:[$€£¥]\s*)?(?:(?<![^\W_])[-+])?"
+    r"((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)(e[-+]?\d+)?\s*(%?)"
+)
+_PERCENT = re.compile(r"(?i)(?<=\d)\s*(?:per\s?cent\b|\\%)")
+_POWER = re.compile(r"(?<=\d)\s*(?:\\times|\\cdot|[×*])\s*10\s*\^\s*\{?\s*([-+]?\d+)\s*\}?")
+_FRACTION = re.compile(
+    r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}|(?<![\d/.,])([\d.]+)\s*/\s*([\d.]+)(?![\d/])"
+)
+_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit)\s*\{([^{}]*)\}")
+_ABBREVIATION = re.compile(r"(?:^|\s)(?:\w\.)+$")
 
 
 def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
@@ -39,24 +61,24 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
         options: what there is to choose from.
     """
     letters = {option.letter for option in options}
-    text = _unquoted(answer)
+    text = _unquoted(plain(answer))
     leading = _LEADING.match(text)
     if leading and leading[1].upper() in letters and (leading[1].isupper() or len(text) <= 3):
         return str(leading[1]).upper()
-    announced: list[str] = [(found[1] or found[2]).upper() for found in _ANNOUNCED.finditer(text)]
-    announced = [letter for letter in announced if letter in letters]
-    if announced:
-        return announced[-1]
-    said = _normalised(text)
-    same = [option.letter for option in options if said and _normalised(option.text) == said]
+    stated = _DENIED.sub(" ", text)  # a letter that is mentioned for its faults is not stated
+    for announcement in (_ANSWERED, _OFFERED):
+        announced = [letter for found in announcement.finditer(stated) if (letter := _letter_of(found)) in letters]
+        if announced:
+            return announced[-1]
+    said = normalised(text)
+    same = [option.letter for option in options if said and normalised(option.text) == said]
     if len(same) == 1:
         return same[0]
-    standing: set[str] = {letter for letter in _STANDALONE.findall(text) if letter in letters}
+    standing: set[str] = {letter for letter in _STANDALONE.findall(stated) if letter in letters}
     if len(standing) == 1:
         return standing.pop()
-    words = f" {said} "
-    inside = [o.letter for o in options if _normalised(o.text) and f" {_normalised(o.text)} " in words]
-    return inside[0] if len(inside) == 1 else None
+    inside = _occurring(said, options)
+    return inside[0] if len(inside) == 1 and not _DENIED.search(text) else None
 
 
 def bare_answer(answer: str, options: Sequence[Option]) -> str:
@@ -67,11 +89,11 @@ def bare_answer(answer: str, options: Sequence[Option]) -> str:
     """
     if options:
         return extract_letter(answer, options) or NO_CHOICE
-    text = _unquoted(answer)
+    text = _unboxed(_unquoted(answer))
     yes_no = _YES_NO.match(text)
     if yes_no:
         return yes_no[1]
-    return text[:-1].rstrip() if text.endswith(".") else text
+    return text[:-1].rstrip() if text.endswith(".") and not _ABBREVIATION.search(text) else text
 
 
 def matches(
@@ -95,6 +117,8 @@ def matches(
         ValueError: an unknown kind, or a target that is not of its kind: both are faults of the data, not of the
             prediction.
     """
+    if kind in ("number", "text", "option") and not prediction.strip() and target.strip():
+        return False
     if kind == "option":
         wanted = target.strip().strip("().").upper()
         if len(wanted) != 1 or not wanted.isalpha():
@@ -109,26 +133,69 @@ def matches(
     if kind == "text":
         if not target.strip():
             raise ValueError("the target of a text question is empty")
-        return _normalised(prediction) == _normalised(target)
+        said, wanted = normalised(_unboxed(prediction)), normalised(_unboxed(target))
+        if not wanted:  # punctuation alone
+            return prediction.strip() == target.strip()
+        return said == wanted
     raise ValueError(f"an answer kind is one of {', '.join(get_args(AnswerKind))}, got {kind!r}")
 
 
 def number(text: str) -> float | None:
-    """The value of a text that holds exactly one number, percent as hundredths; None otherwise."""
+    """The value of a text that holds exactly one number; None otherwise.
+
+    Percent are hundredths. Minus signs of any kind, full-width digits, LaTeX fractions and powers of ten are read.
+    """
+    text = _POWER.sub(r"e\1", _PERCENT.sub("%", _unboxed(plain(text))))
+    text = _FRACTION.sub(_quotient, text)
     found = list(islice(_PLAIN_NUMBER.finditer(text), 2))
     if len(found) != 1:
         return None
-    value = float(found[0][1].replace(",", "")) * (-1 if found[0][0].startswith("-") else 1)
-    return value / 100 if found[0][2] else value
+    digits, exponent, percent = found[0].groups()
+    value = float(digits.replace(",", "") + (exponent or "")) * (-1 if "-" in found[0][0].partition("e")[0] else 1)
+    if not math.isfinite(value):
+        return None
+    return value / 100 if percent else value
+
+
+def _quotient(fraction: re.Match[str]) -> str:
+    """A fraction as a decimal number; unchanged if it has no value."""
+    above, below = (part.replace(",", "") for part in fraction.groups() if part is not None)
+    try:
+        return repr(float(above) / float(below))
+    except (ValueError, ZeroDivisionError):
+        return fraction[0]
+
+
+def _letter_of(found: re.Match[str]) -> str:
+    """The letter of an announcement, whichever form it had."""
+    return next(letter for letter in found.groups() if letter is not None).upper()
+
+
+def _occurring(said: str, options: Sequence[Option]) -> list[str]:
+    """Letters of the options whose words occur; those of ``red`` do not in ``dark red`` if that is an option, too."""
+    words, letters = f" {said} ", list[str]()
+    by_text: dict[str, list[str]] = {}
+    for option in options:
+        by_text.setdefault(normalised(option.text), []).append(option.letter)
+    for text in sorted(by_text, key=len, reverse=True):
+        if text and f" {text} " in words:
+            letters += by_text[text]
+            words = words.replace(f" {text} ", " \0 ")
+    return letters
+
+
+def _unboxed(text: str) -> str:
+    """The text without LaTeX round it: what the last ``\\boxed{…}`` holds, ``\\text{…}`` and ``$…$`` unwrapped."""
+    boxed = list(_BOXED.finditer(text)) if "\\boxed" in text else []
+    inner = boxed[-1][1] if boxed else text
+    if "\\" in inner:
+        inner = _TEXT_COMMAND.sub(r"\1", inner).replace("\\%", "%").replace("\\$", "$")
+    stripped = inner.strip()
+    if len(stripped) > 2 and stripped[0] == stripped[-1] == "$":
+        stripped = stripped.strip("$").strip()
+    return stripped
 
 
 def _unquoted(text: str) -> str:
     """The text without the quotation marks and emphasis around it."""
     return text.strip().strip("*\"'` ")
-
-
-def _normalised(text: str) -> str:
-    """Lower-case words and numbers without punctuation and articles, one space between them."""
-    words = _WORD.findall(text.casefold())
-    kept = [word for word in words if word not in _ARTICLES] or words
-    return " ".join(kept)
