@@ -20,10 +20,10 @@ setup(
     package_data={"ergo_plugins": ["py.typed", "report/*.html", "report/*.css", "report/*.js"]},
     install_requires=["packaging>=23", "pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
     extras_require={
-        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.11", "openai>=1.60"],
-        "vllm": ["vllm>=0.24,<0.32"],
+        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60"],
+        "vllm": ["vllm>=0.24,<0.34"],
         "verl": [
-            "verl>=0.9.1,<0.10",
+            "verl==0.9.1",  # private names of it are called, and a patch release has renamed one; it bounds transformers
             "TransferQueue>=0.1.10",
             "qwen-vl-utils>=0.0.14",
             "torchvision",
@@ -36,6 +36,7 @@ setup(
             "uvicorn",
         ],
         "dev": [
+            "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from
             "hypothesis>=6.100",
             "mypy>=1.14",
             "pytest>=8",
