@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Evaluate an ERGO checkpoint with stock lmms-eval. One 80 GB GPU holds the 7B; TP=n splits it over n.
+# Evaluate an ERGO checkpoint with stock lmms-eval. One 80 GB GPU holds the 7B; DP=n runs n of them side by side,
+# TP=n splits one over n (n divides the 28 heads and the KV heads: 1, 2 or 4), DP times TP GPUs in all.
 #   bash recipes/eval_ergo_7b.sh [tasks]          default: the certain benchmarks of the paper
 #   BASELINE=1 bash recipes/eval_ergo_7b.sh       the plain single-pass model at 16384 tokens, same code
-# MODEL (folder or hub id), TOKENS (budget of each view, 640), TP, CONCURRENCY, PROMPTS (for nota-ai/ERGO-7B: the file
+# MODEL (folder or hub id), TOKENS (budget of each view, 640), DP, TP, CONCURRENCY, PROMPTS (for nota-ai/ERGO-7B: the file
 # src/ergo/const.py of its repository, so that it is asked what it was trained on), OUT, LIMIT.
 # Killed, it goes on where it stopped when started again with the same settings.
 set -euo pipefail
@@ -18,7 +19,8 @@ python=${PYTHON:-python}
 [ "$model" != nota-ai/ERGO-7B ] || [ -n "${PROMPTS:-}" ] || [ -n "${BASELINE:-}" ] ||
     echo "Note: without PROMPTS=…/const.py the released checkpoint is asked in our words, not in those of its training." >&2
 
-args="model=$model,tensor_parallel_size=${TP:-1},concurrency=${CONCURRENCY:-64}"
+args="model=$model,tensor_parallel_size=${TP:-1},concurrency=${CONCURRENCY:-$((64 * ${DP:-1}))}"
+[ "${DP:-1}" = 1 ] || args+=",data_parallel_size=$DP"
 if [ -n "${BASELINE:-}" ]; then
     out=${OUT:-runs/eval_single_pass}
     args+=",zoom=off,coarse_tokens=16384"
