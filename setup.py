@@ -23,7 +23,8 @@ setup(
         "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60"],
         "vllm": ["vllm>=0.24,<0.34"],
         "verl": [
-            "verl==0.9.1",  # private names of it are called, and a patch release has renamed one; it bounds transformers
+            # private names of it are called, and a patch release has renamed one; it bounds transformers, too
+            "verl==0.9.1",
             "TransferQueue>=0.1.10",
             "qwen-vl-utils>=0.0.14",
             "torchvision",

@@ -31,6 +31,8 @@ V = TypeVar("V")
 
 RETRIED_STATUSES = frozenset({408, 409, 425, 429})
 LONGEST_WAIT_S = 60.0
+MOST_SHOWN = 3
+"""Different failures named in an error, the latest ones."""
 
 
 class JudgeError(RuntimeError):
@@ -52,9 +54,10 @@ class JudgeConfig:
         crop_tokens: visual tokens of the crop as the judge sees it; 0 shows it the view that the policy saw.
         original_tokens: visual tokens of the original for ``crop+original``.
         prompt: what is asked about a crop, ``{question}`` standing for the question with its options; empty for ours.
-        max_new_tokens: of a verdict.
+        max_new_tokens: of a verdict, with its thought; one that is cut before its answer is asked for again.
         concurrency: requests under way in one process.
-        timeout_s: a request without a complete reply by then counts as failed.
+        timeout_s: a request without a complete reply by then counts as failed; waiting for a place among those under
+            way does not count.
         attempts: how often one verdict is asked for.
         first_delay_s: wait before the second attempt; doubles each time.
         remembered: verdicts kept, so that the same crop and question are judged once.
@@ -91,6 +94,11 @@ class JudgeConfig:
         for name in ("max_new_tokens", "concurrency", "attempts", "original_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"judge.{name} is at least 1, got {getattr(self, name)}")
+        for name in ("crop_tokens", "first_delay_s", "remembered"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"judge.{name} is at least 0, got {getattr(self, name)}")
+        if not self.timeout_s > 0:
+            raise ValueError(f"judge.timeout_s is more than 0, got {self.timeout_s}")
 
 
 @dataclass(slots=True)
@@ -110,11 +118,16 @@ class Judge:
         config: how patient, and how many at a time.
         urls: base URLs of OpenAI-compatible servers.
         model: the name they know the model by.
+        advice: what to look at when there is no verdict, for the error.
     """
 
     config: JudgeConfig
     urls: Sequence[str]
     model: str
+    advice: str = (
+        "Look whether the judge is up; judge.attempts and judge.timeout_s say how long to wait for it, and "
+        "judge.max_new_tokens how much it may write"
+    )
     _verdicts: OrderedDict[str, asyncio.Task[Any]] = field(default_factory=OrderedDict)
     _session: aiohttp.ClientSession | None = None
     _slots: asyncio.Semaphore | None = None
@@ -150,7 +163,7 @@ class Judge:
 
     async def _once(self, prompt: str, images: list[bytes], read: Callable[[str], V], effort: Effort) -> V:
         """The verdict on a prompt and images, asked for once however many want it at the same time or later."""
-        key = hashlib.sha256(b"\0".join([prompt.encode(), *images])).hexdigest()
+        key = hashlib.sha256(b"\0".join([prompt.encode("utf-8", "surrogatepass"), *images])).hexdigest()
         started = time.monotonic()
         task: asyncio.Task[V] | None = self._verdicts.get(key)
         if task is None:
@@ -171,9 +184,8 @@ class Judge:
 
     async def _verdict(self, prompt: str, images: list[bytes], read: Callable[[str], V], effort: Effort) -> V:
         delay_s, failures = self.config.first_delay_s, list[str]()
-        first = next(
-            self._turn
-        )  # once a verdict: others that are under way must not send a retry back to where it failed
+        # taken once a verdict: others that are under way must not send a retry back to where it failed
+        first = next(self._turn)
         for attempt in range(self.config.attempts):
             if attempt:
                 await asyncio.sleep(min(delay_s, LONGEST_WAIT_S) * random.uniform(0.5, 1.0))
@@ -190,9 +202,9 @@ class Judge:
                 )
                 failures.append(f"{url}: {type(error).__name__.lstrip('_')}: {what}")
             effort.errors += 1
+        different = "; ".join(list(dict.fromkeys(failures))[-MOST_SHOWN:])
         raise JudgeError(
-            f"no verdict from {', '.join(self.urls)} in {len(failures)} attempts, the last: {failures[-1]}. "
-            "Look whether the judge is up; judge.attempts and judge.timeout_s say how long to wait for it"
+            f"no verdict from {', '.join(self.urls)} in {len(failures)} attempts: {different}. {self.advice}"
         )
 
     async def _ask(self, url: str, prompt: str, images: list[bytes], *, temperature: float) -> str:
@@ -219,10 +231,10 @@ class Judge:
             "max_tokens": self.config.max_new_tokens,
         }
         async with self._slots, self._session.post(f"{url}/chat/completions", json=body) as response:
-            text = await response.text()
+            # not text(): bytes in another encoding are a reply without a verdict, not an error of ours
+            text = (await response.read()).decode("utf-8", errors="replace")
             status = response.status
         if status >= 500 or status in RETRIED_STATUSES:
-            # verl's router answers 500 for whatever its server refused, and keeps the server's words to itself
             raise _Unusable(f"status {status}: {shown(text)}")
         if status >= 400:
             raise JudgeError(f"{url} refuses to judge with status {status}: {shown(text)}")

@@ -12,7 +12,7 @@ import re
 
 _SENTENCE = re.compile(r"[^.!?;\n]*[.!?;\n]?")
 _CLAUSE_ENDS = re.compile(r"[,()–—]|\s-\s|\b(?:because|since)\b")
-_TRIMMED = " \t*_`\"'“”‘’#>-.!:;,"
+_TRIMMED = " \t\r\n*_`\"'“”‘’#>-.!:;,"
 _BARE = re.compile(r"(yes|no)")
 _ANNOUNCED = re.compile(
     r"(?:(?:so|thus|hence|therefore|and)\s+)?"
@@ -25,87 +25,14 @@ _NO_DOUBT = re.compile(
 )
 _ECHO = re.compile(r"(?:they|it|this|both|these) (?:do|does|are|is)( not|n't)?")
 
-_SAME = frozenset(
-    [
-        "same",
-        "agree",
-        "agrees",
-        "agreed",
-        "match",
-        "matches",
-        "matching",
-        "equivalent",
-        "identical",
-        "equal",
-        "equals",
-        "agreement",
-        "synonymous",
-    ]
-)
-_DIFFERENT = frozenset(
-    ["different", "differ", "differs", "difference", "differences", "disagree", "disagrees", "disagreement"]
-)
-_NOT = frozenset(["not", "never", "cannot"])
-_AFTER_NO = frozenset(["difference", "differences", "disagreement", "agreement", "match"])
-_UNDERSTOOD = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "these",
-        "those",
-        "this",
-        "it",
-        "they",
-        "both",
-        "two",
-        "and",
-        "but",
-        "so",
-        "thus",
-        "therefore",
-        "hence",
-        "however",
-        "though",
-        "as",
-        "to",
-        "of",
-        "in",
-        "on",
-        "with",
-        "from",
-        "each",
-        "other",
-        "one",
-        "another",
-        "there",
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "mean",
-        "means",
-        "meaning",
-        "meanings",
-        "say",
-        "says",
-        "answer",
-        "answers",
-        "given",
-        "reference",
-        "thing",
-        "things",
-        "statement",
-        "indeed",
-        "clearly",
-        "certainly",
-        "definitely",
-    ]
+_SAME = re.compile(r"same|agree[sd]?|agreement|match(?:es|ing)?|equivalent|identical|equals?|synonymous")
+_DIFFERENT = re.compile(r"differ(?:s|ent|ences?)?|disagree(?:s|ment)?")
+_NOT = re.compile(r"not|never|cannot")
+_AFTER_NO = re.compile(r"differences?|disagreement|agreement|match")
+_UNDERSTOOD = re.compile(
+    r"an?|the|th[eo]se|this|it|they|both|two|and|but|so|thus|therefore|hence|however|though|as|to|of|in|on|with|from"
+    r"|each|other|one|another|there|is|are|was|were|do|does|did|has|have|mean(?:s|ings?)?|says?|answers?|given"
+    r"|reference|things?|statement|indeed|clearly|certainly|definitely"
 )
 
 
@@ -149,16 +76,16 @@ def _claim(clause: str) -> bool | None:
     echo = _ECHO.fullmatch(clause)
     if echo:
         return echo[1] is None
-    words = re.sub(r"n't\b", " not", clause).split()
+    words = re.sub(r"'s\b", " is", re.sub(r"n't\b", " not", clause)).split()
     negations = predicates = 0
     is_same = True
     for word, following in zip(words, [*words[1:], ""], strict=True):
-        if word in _NOT or (word == "no" and following in _AFTER_NO):
+        if _NOT.fullmatch(word) or (word == "no" and _AFTER_NO.fullmatch(following)):
             negations += 1
-        elif word in _SAME or word in _DIFFERENT:
+        elif _SAME.fullmatch(word) or _DIFFERENT.fullmatch(word):
             predicates += 1
-            is_same = word in _SAME
-        elif word not in _UNDERSTOOD:
+            is_same = bool(_SAME.fullmatch(word))
+        elif not _UNDERSTOOD.fullmatch(word):
             return None
     if predicates != 1 or negations > 1:
         return None

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Literal, get_args
 
 from .questions import Option
-from .wording import normalised, plain
+from .wording import normalised, reading, unwrapped
 
 AnswerKind = Literal["option", "number", "text"]
 """How an answer is compared: a choice by its letter, a number by its value, a short text by its words."""
@@ -19,7 +19,12 @@ NO_CHOICE = "Z"
 or free text would make some of them call a paid judge."""
 
 _LEADING = re.compile(r"\(?([A-Za-z])(?:[).:]|\s*$|,(?!\s*\(?[A-Z]\b))")
-_LETTER = r"[\s:*(\[\"']*([A-Z]|[a-z](?!\s+\w))(?![A-Za-z'])"
+_LETTER = (
+    r"[\s:*(\[\"']*([B-Z]|[a-z](?!\s+\w)"
+    r"|A(?!\s+(?!and\b|or\b|because\b|since\b|as\b|is\b|which\b|with\b|but\b|due\b|so\b|it\b|for\b|not\b)[a-z]))"
+    r"(?![A-Za-z'])(?!\)?\s*(?:,|/|&|and\b|or\b)\s*\(?[A-Z]\b(?!'))"
+)
+"""A capital, or a small one that ends a statement; the A of "A man" is none."""
 _ANSWERED = re.compile(
     r"\b(?i:answer|choice)\b(?:[\s:]+(?i:is|would be|must be)\b)?" + _LETTER + r"|\\boxed\{\(?([A-Za-z])\)?\}"
     r"|(?:答案|选项|选择|应选|选)(?:应该)?(?:是|为)?" + _LETTER
@@ -27,12 +32,15 @@ _ANSWERED = re.compile(
 """An answer, stated as such. Of several the last counts: what came before was thinking aloud."""
 _OFFERED = re.compile(r"\b(?i:option)\b(?:[\s:]+(?i:is)\b)?" + _LETTER)
 """An option that is named, which may also be for its faults."""
-_DENIED = re.compile(
-    r"\b(?i:not|neither|nor|than|isn't|except|rule out|eliminate)\s+(?:(?i:the\s+)?(?i:options?|choices?|answers?)\s+)?"
-    r"\(?[A-Z]\)?(?![A-Za-z'])"
-    r"|\b(?:(?i:options?|choices?)\s+)?\(?[A-Z]\)?(?:(?:,|\s+and|\s+or)\s+\(?[A-Z]\)?)*\s+"
-    r"(?i:is|are|was|were|seems?|looks?|can|could|would|does|do|must)\s*"
+_NOT_RIGHT = (
     r"(?i:be\s+)?(?i:not\b|n't\b|incorrect|wrong|false|impossible|ruled out|unlikely)(?:\s+(?i:be|correct|right))?"
+)
+_DENIED = re.compile(
+    r"\b(?i:not|neither|nor|than|isn't|\w+n't be|cannot be|except|rule out|eliminate|unlike|instead of)\s+"
+    r"(?:(?i:the\s+)?(?i:options?|choices?|answers?)\s+)?\(?[A-Z]\)?(?![A-Za-z'])"
+    r"|\b(?:(?i:options?|choices?)\s+)?\(?[A-Z]\)?(?:(?:,|\s+and|\s+or)\s+\(?[A-Z]\)?)+\s+"
+    r"(?i:are|were|seem|look|can|could|would|do|must)\s*" + _NOT_RIGHT + r"|\b(?:(?i:option|choice)\s+)?\(?[A-Z]\)?\s+"
+    r"(?i:is|was|seems?|looks?|can|could|would|does|must)\s*" + _NOT_RIGHT
 )
 _STANDALONE = re.compile(r"(?<![A-Za-z'])([A-Z])(?![A-Za-z'])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
 _YES_NO = re.compile(r"(?i)(yes|no)\b\s*(?:[,;:!]|\.(?!\s*\d))")  # "No. 10" is a number
@@ -45,8 +53,10 @@ _POWER = re.compile(r"(?<=\d)\s*(?:\\times|\\cdot|[×*])\s*10\s*\^\s*\{?\s*([-+]
 _FRACTION = re.compile(
     r"\\[dt]?frac\s*\{\s*([-+]?[\d.,]+)\s*\}\s*\{\s*([\d.,]+)\s*\}|(?<![\d/.,])([\d.]+)\s*/\s*([\d.]+)(?![\d/])"
 )
-_BOXED = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
-_TEXT_COMMAND = re.compile(r"\\(?:text|mathrm|mathbf|textbf|textit)\s*\{([^{}]*)\}")
+_NEGATION = re.compile(r"\b(?:not?|never|neither|nor|cannot|without|than|except|unlike|instead)\b|n't\b", re.IGNORECASE)
+_SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_SCALE = re.compile(rf"(?<=\d)\s*({'|'.join(_SCALES)})\b", re.IGNORECASE)
+_PART_OF_A_FORMULA = re.compile(r"[√π∞∫∑^]|(?<=\d)\s*[×÷·*]\s*\d")
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:\w\.)+$")
 
 
@@ -61,7 +71,7 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
         options: what there is to choose from.
     """
     letters = {option.letter for option in options}
-    text = _unquoted(plain(answer))
+    text = reading(answer)
     leading = _LEADING.match(text)
     if leading and leading[1].upper() in letters and (leading[1].isupper() or len(text) <= 3):
         return str(leading[1]).upper()
@@ -78,7 +88,8 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
     if len(standing) == 1:
         return standing.pop()
     inside = _occurring(said, options)
-    return inside[0] if len(inside) == 1 and not _DENIED.search(text) else None
+    denied = _DENIED.search(text) or (_NEGATION.search(text) and not any(_NEGATION.search(o.text) for o in options))
+    return inside[0] if len(inside) == 1 and not denied else None
 
 
 def bare_answer(answer: str, options: Sequence[Option]) -> str:
@@ -89,7 +100,7 @@ def bare_answer(answer: str, options: Sequence[Option]) -> str:
     """
     if options:
         return extract_letter(answer, options) or NO_CHOICE
-    text = _unboxed(_unquoted(answer))
+    text = unwrapped(answer)
     yes_no = _YES_NO.match(text)
     if yes_no:
         return yes_no[1]
@@ -133,7 +144,7 @@ def matches(
     if kind == "text":
         if not target.strip():
             raise ValueError("the target of a text question is empty")
-        said, wanted = normalised(_unboxed(prediction)), normalised(_unboxed(target))
+        said, wanted = normalised(prediction), normalised(target)
         if not wanted:  # punctuation alone
             return prediction.strip() == target.strip()
         return said == wanted
@@ -143,10 +154,13 @@ def matches(
 def number(text: str) -> float | None:
     """The value of a text that holds exactly one number; None otherwise.
 
-    Percent are hundredths. Minus signs of any kind, full-width digits, LaTeX fractions and powers of ten are read.
+    Percent are hundredths. Minus signs and digits of any kind, LaTeX fractions, powers of ten and ``2 million`` are
+    read; of what is to be computed, like a root, nothing is.
     """
-    text = _POWER.sub(r"e\1", _PERCENT.sub("%", _unboxed(plain(text))))
-    text = _FRACTION.sub(_quotient, text)
+    text = _POWER.sub(r"e\1", _PERCENT.sub("%", reading(text)))
+    text = _SCALE.sub(lambda found: f"e{_SCALES[found[1].lower()]}", _FRACTION.sub(_quotient, text))
+    if _PART_OF_A_FORMULA.search(text):
+        return None
     found = list(islice(_PLAIN_NUMBER.finditer(text), 2))
     if len(found) != 1:
         return None
@@ -182,20 +196,3 @@ def _occurring(said: str, options: Sequence[Option]) -> list[str]:
             letters += by_text[text]
             words = words.replace(f" {text} ", " \0 ")
     return letters
-
-
-def _unboxed(text: str) -> str:
-    """The text without LaTeX round it: what the last ``\\boxed{…}`` holds, ``\\text{…}`` and ``$…$`` unwrapped."""
-    boxed = list(_BOXED.finditer(text)) if "\\boxed" in text else []
-    inner = boxed[-1][1] if boxed else text
-    if "\\" in inner:
-        inner = _TEXT_COMMAND.sub(r"\1", inner).replace("\\%", "%").replace("\\$", "$")
-    stripped = inner.strip()
-    if len(stripped) > 2 and stripped[0] == stripped[-1] == "$":
-        stripped = stripped.strip("$").strip()
-    return stripped
-
-
-def _unquoted(text: str) -> str:
-    """The text without the quotation marks and emphasis around it."""
-    return text.strip().strip("*\"'` ")

@@ -75,6 +75,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image = _upright(image)
     if image.mode in _SIXTEEN_BIT_MODES:
         return image.convert("I").point(lambda value: value * (1 / 257)).convert("L").convert("RGB")
+    if image.mode == "F":
+        return _from_floats(image)
     if image.mode == "I":  # a 32-bit container; Pillow opens some 16-bit files as this
         is_16_bit = image.point(lambda value: value * (1 / 256)).getbbox() is not None
         scale = 1 / 257 if is_16_bit else 1
@@ -84,6 +86,19 @@ def to_rgb(image: Image.Image) -> Image.Image:
         canvas = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(canvas, rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _from_floats(image: Image.Image) -> Image.Image:
+    """Floats of 0 to 1 scaled, of 0 to 255 as they are.
+
+    Raises:
+        OSError: other values, which say nothing of what is white.
+    """
+    low, high = image.getextrema()
+    if not (isinstance(low, float) and isinstance(high, float) and 0 <= low <= high <= 255):
+        raise OSError(f"float pixels of {low} to {high}; 0 to 1 or 0 to 255 are understood")
+    scale = 255 if high <= 1 else 1
+    return image.point(lambda value: value * scale + 0.5).convert("L").convert("RGB")
 
 
 def render(image: Image.Image, region: Box, view: Size, *, resample: str = "bicubic") -> Image.Image:
@@ -101,10 +116,16 @@ def render(image: Image.Image, region: Box, view: Size, *, resample: str = "bicu
     return image.resize((view.width, view.height), RESAMPLERS[resample], reducing_gap=gap)
 
 
+def orientation(image: Image.Image) -> int:
+    """The image's EXIF orientation, 1 to 8; 1, upright, too where it has none that can be read."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except _DAMAGED_EXIF:
+        return 1
+    return found if found in _UPRIGHT else 1
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """The image as its EXIF orientation wants it seen."""
-    try:
-        turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _DAMAGED_EXIF:
-        return image
+    turn = _UPRIGHT.get(orientation(image))
     return image if turn is None else image.transpose(turn)

@@ -19,8 +19,20 @@ UNKNOWN = "unknown"
 """What a judge answers if the image does not show what is asked for."""
 
 _CANNOT_TELL = re.compile(
-    r"(?i)\b(?:unknown|cannot|can't|can not|unable|not (?:visible|shown|possible|clear|enough)|none of|no answer)\b"
+    r"""(?xi)
+    \bunknown\b | \bno\ (?:answer|information|evidence)\b | \bnone\ of\ (?:the|these|them)\b
+    | \b(?:cannot|can'?t|can\ not|unable\ to|impossible\ to|not\ (?:able|possible)\ to)\b[^.!?\n]{0,30}?
+      \b(?:see|tell|told|determined?|read|answer|identif|say|said|make\ out|made\ out|discern|find|found|know|decided?
+      |recogni[sz]e|shown?|verif|visible|judged?)
+    | \bnot\ (?:visible|shown|legible|readable|clear|enough|seen|present|depicted|recogni[sz]able)\b
+    | \b(?:do|does)(?:\ not|n'?t)\ (?:show|contain|include|depict|reveal)\b
+    """
 )
+_REFUSED = re.compile(
+    r"(?i)\bas an ai\b|\bi(?:'m| am)? (?:can'?t|cannot|can not|won'?t|will not|unable to|not able to) "
+    r"(?:help|assist|comply|provide|process|view|discuss|engage|fulfil|do (?:that|this))"
+)
+_LETTER_OR_NUMBER_FIRST = re.compile(r"\W*(?:\d|[A-Za-z]\b(?!\s+can)(?!'))")
 
 
 def region_prompt(question: Question, *, with_original: bool) -> str:
@@ -54,17 +66,19 @@ def read_region_answer(reply: str, question: Question, kind: str) -> str | None:
     Raises:
         NoVerdict: the reply is neither.
     """
-    answer = stated(reply)
+    answer = stated(reply).replace("’", "'")
+    if _REFUSED.search(answer):
+        raise NoVerdict(f"a refusal: {shown(reply)}")
     if answer.casefold().strip(" .") == UNKNOWN:
         return None
-    understood = {
-        "option": lambda: extract_letter(answer, question.options) is not None,
-        "number": lambda: number(answer) is not None,
-    }
-    if kind in understood and not understood[kind]():
-        if _CANNOT_TELL.search(answer):
-            return None
-        raise NoVerdict(f"no {'choice' if kind == 'option' else 'number'} in {shown(reply)}")
+    if kind not in ("option", "number"):
+        return answer
+    is_read = (extract_letter(answer, question.options) if kind == "option" else number(answer)) is not None
+    cannot_tell = _CANNOT_TELL.search(answer) and not any(_CANNOT_TELL.search(o.text) for o in question.options)
+    if not is_read and cannot_tell:
+        return None
+    if not is_read or (cannot_tell and not _LETTER_OR_NUMBER_FIRST.match(answer)):
+        raise NoVerdict(f"no clear {'choice' if kind == 'option' else 'number'} in {shown(reply)}")
     return answer
 
 

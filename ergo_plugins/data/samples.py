@@ -9,9 +9,8 @@ from pathlib import Path
 
 from ..core.answers import extract_letter, number
 from ..core.geometry import Box, Size
-from ..core.images import size_of
 from ..core.questions import Option
-from ..image_files import open_image
+from ..image_files import TooLargeImage, upright_size
 from ..methods.ergo_reward import TargetKind
 
 OUTSIDE_PX = 2.0
@@ -102,7 +101,7 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
     Raises:
         BadSample: it cannot be learnt from.
     """
-    size = _size_of(sample, max_megapixels)
+    size = size_of_file(sample.name, sample.image, max_megapixels=max_megapixels)
     if not sample.question.strip():
         raise BadSample(sample.name, "no question", "the question is empty")
     if not sample.answer.strip():
@@ -123,28 +122,20 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
     return Checked(sample.name, sample.image, size, question, letters[order.index(right)], "option", box)
 
 
-def size_of_file(name: str, path: Path) -> Size:
-    """The size in pixels of a sample's image file.
+def size_of_file(name: str, path: Path, *, max_megapixels: float | None = None) -> Size:
+    """The size in pixels of a sample's image file, upright as training shows it: boxes are in that frame.
 
     Raises:
-        BadSample: it is missing or damaged.
+        BadSample: it is missing, damaged or too large.
     """
     try:
-        with open_image(path) as image:
-            return size_of(image)
+        return upright_size(path, max_megapixels=max_megapixels)
+    except TooLargeImage as error:
+        raise BadSample(name, "too large image", str(error)) from error
     except FileNotFoundError:
         raise BadSample(name, "missing image", f"there is no image {path}") from None
     except OSError as error:
         raise BadSample(name, "damaged image", f"{path} is no readable image ({error})") from error
-
-
-def _size_of(sample: Sample, max_megapixels: float) -> Size:
-    size = size_of_file(sample.name, sample.image)
-    if size.area > max_megapixels * 1e6:
-        raise BadSample(
-            sample.name, "too large image", f"{sample.image} is {size}, more than {max_megapixels:g} megapixels"
-        )
-    return size
 
 
 def _united(sample: Sample, size: Size) -> Box | None:

@@ -6,7 +6,9 @@ against. Where a release names a column otherwise, ``--columns question=problem`
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import split_question
+from ..image_values import located
 from .samples import BadSample, Sample, size_of_file
 
 Record = Mapping[str, Any]
@@ -71,20 +74,37 @@ class Source:
         raise KeyError(f"no column {name!r} among {', '.join(map(str, record))}; name it with --columns {name}=…")
 
     def image(self, name: str, value: Any) -> Path:
-        """The path of an image given as a path, or as bytes, which are unpacked."""
+        """The path of an image given as a path or URL of a file; one given by its content is unpacked.
+
+        Raises:
+            BadSample: there is none, or several, or it is damaged.
+        """
         if isinstance(value, list):
+            if len(value) > 1:
+                raise BadSample(name, "several images", f"it shows {len(value)} images, and the zoom looks at one")
             value = value[0] if value else None
-        if isinstance(value, Mapping):
-            if value.get("bytes"):
-                path = self.unpacked / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}{_suffix(value['bytes'])}"
-                if not path.exists():
-                    self.unpacked.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(value["bytes"])
-                return path.resolve()
-            value = value.get("path") or value.get("image")
-        if not isinstance(value, str) or not value:
+        if value is None or value == "":
             raise BadSample(name, "missing image", "it names no image")
-        return (self.images / value).resolve()
+        try:
+            content = located(value, folder=self.images)
+        except ValueError as error:
+            raise BadSample(name, "missing image", str(error)) from error
+        except OSError as error:
+            raise BadSample(name, "damaged image", str(error)) from error
+        return content.held.resolve() if isinstance(content.held, Path) else self._unpack(content.read())
+
+    def _unpack(self, content: bytes) -> Path:
+        """The file of an image that stood inside the set's own, named by what is in it.
+
+        Two sets whose entries have the same names, or one that was corrected, never meet in a file.
+        """
+        path = self.unpacked / f"{hashlib.sha256(content).hexdigest()[:32]}{_suffix(content)}"
+        if not path.exists():
+            self.unpacked.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(f".{os.getpid()}")
+            unfinished.write_bytes(content)
+            unfinished.replace(path)
+        return path.resolve()
 
 
 def jsonl(source: Source, name: str, record: Record) -> Sample:

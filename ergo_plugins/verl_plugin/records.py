@@ -28,10 +28,6 @@ FAULT = "ergo_fault"
 SECONDS = "ergo_seconds"
 """Key of what decoding and cutting took."""
 
-RECORD = "ergo_record"
-"""Key, among the parts of the reward, of the trajectory as JSON text. verl dumps it with the other parts and, as it is
-text, takes no mean of it; `report/rollouts.py` reads it there."""
-
 TOOL_LOOP = "tool_agent"
 """verl's own loop, in which a policy may also answer without calling any tool."""
 
@@ -68,7 +64,7 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack:
 
 
 def as_text(outcome: Outcome, row: Row) -> str:
-    """A trajectory with what it was about, under `RECORD`."""
+    """A trajectory with what it was about, under `core.record.ROLLOUT_RECORD`."""
     box = row.target.box_source
     plain = {
         "row": row.name,

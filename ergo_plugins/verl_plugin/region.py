@@ -11,16 +11,22 @@ from PIL import Image
 
 from ..core.geometry import Size, VisionGrid, whole
 from ..core.images import size_of
+from ..core.record import ROLLOUT_RECORD
 from ..core.turns import Outcome
 from ..judge import Effort, Judge, JudgeConfig
 from ..methods.ergo_reward import RewardConfig, Score, coverage, covers
 from .originals import Original, Originals
-from .records import RECORD, SECONDS, as_text
+from .records import SECONDS, as_text
 from .rows import Row, RowError
 from .settings import ImagesConfig
 
 JUDGE_GRID = VisionGrid()
 """Grid on which a judge's views are sized, when it is to see them larger or smaller than the policy did."""
+
+ROUTER_ADVICE = (
+    "verl's router answers 500 to whatever its server refuses, an over-long request too, and keeps the server's words: "
+    "look for 'HTTP error for v1/chat/completions' above and into the log of the reward model"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class Verifier:
                     "ergo.judge.source is reward_model, but verl serves none; set reward.reward_model.enable=True and "
                     "enable_resource_pool=True, or judge.source=endpoints with judge.urls"
                 )
-            self.judge = Judge(config, (f"http://{self.router}/v1",), config.model or self.model)
+            self.judge = Judge(config, (f"http://{self.router}/v1",), config.model or self.model, ROUTER_ADVICE)
 
     async def verify(self, outcome: Outcome, row: Row) -> Finding:
         """What is to be found out about a trajectory.
@@ -164,5 +170,5 @@ def parts(
         "judge_seconds": finding.effort.seconds,
         "decode_seconds": float(seconds.get("decode", 0.0)),
         "cut_seconds": float(seconds.get("cut", 0.0)),
-        RECORD: as_text(outcome, row),
+        ROLLOUT_RECORD: as_text(outcome, row),
     }

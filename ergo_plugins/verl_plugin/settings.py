@@ -33,7 +33,8 @@ class TrainerConfig:
     Attributes:
         poll_s: how often it looks whether the rollouts are done; verl's 2 s is long for small models.
         max_lost: the largest share of a step's prompts that may lose trajectories to failures (verl drops them and goes
-            on); beyond it the run stops. A failed trajectory never counts as a wrong one.
+            on); beyond it the run stops. A failed trajectory never counts as a wrong one; in validation, where verl
+            would count it so, one is enough to stop.
     """
 
     poll_s: float = 2.0

@@ -27,6 +27,13 @@ class ErgoSyncTrainer(PPOTrainerSync):
     def __init__(self, config: Any) -> None:
         self.ergo = Settings.of(config)
         refuse(config, self.ergo)
+        if config.trainer.v1.sampler.get("sync_refill_failed_groups"):
+            raise ValueError(
+                "trainer.v1.sampler.sync_refill_failed_groups replaces prompts whose trajectories failed, without end "
+                "and before anybody can count them; set it to False, and ergo.trainer.max_lost to the share that may "
+                "be lost"
+            )
+        self._lost_prompts = 0
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl chooses the replay buffer by this very name
         super().__init__(config)
@@ -42,16 +49,20 @@ class ErgoSyncTrainer(PPOTrainerSync):
         """The buffer's batch, unless too many of its prompts lost trajectories.
 
         Raises:
-            RuntimeError: more than ``ergo.trainer.max_lost`` did.
+            RuntimeError: more than ``ergo.trainer.max_lost`` did, or, in validation, any: verl would count it as wrong.
         """
         sampled = self._complete(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         failed = len(self.replay_buffer.failure_keys[partition_id])
-        if failed > self.ergo.trainer.max_lost * batch_size:
+        is_validation = partition_id == "val"
+        if failed > (0 if is_validation else self.ergo.trainer.max_lost * batch_size):
             raise RuntimeError(
                 f"{failed} of {batch_size} prompts lost trajectories in step {global_steps} ({partition_id}). The "
                 "reason of each stands above, under 'Error in _run_prompt'; nothing was scored for them. Mend it and "
-                "start again to resume from the last checkpoint, or allow a share in ergo.trainer.max_lost"
+                "start again to resume from the last checkpoint, or allow a share in ergo.trainer.max_lost (of the "
+                "prompts of a training step; a validation allows none, for verl would count each as a wrong answer)"
             )
+        if not is_validation:
+            self._lost_prompts += failed  # the buffer forgets it when a validation samples before metrics are made
         return sampled
 
     def _dump_generations(self, **dump: Any) -> None:
@@ -67,7 +78,7 @@ class ErgoSyncTrainer(PPOTrainerSync):
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
         metrics.update(mean_parts(reported(stored)))
-        metrics["ergo/lost_prompts"] = len(self.replay_buffer.failure_keys["train"])
+        metrics["ergo/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
 
 
 def reported(stored: Any) -> list[dict[str, Any]]:

@@ -128,10 +128,22 @@ def test_a_32_bit_container_is_read_by_what_it_holds(values: list[int], divisor:
     assert all(abs(grey - value / divisor) < 1 for grey, value in zip(greys, values, strict=True))
 
 
-def test_floating_point_grey_is_taken_as_0_to_255() -> None:
-    image = Image.new("F", (4, 1))
-    image.putdata([-1.0, 0.0, 100.0, 300.0])
-    assert pixels(to_rgb(opened(saved(image, "TIFF")))) == [BLACK, BLACK, (100, 100, 100), WHITE]
+@pytest.mark.parametrize(
+    ("values", "greys"),
+    [((0.0, 0.5, 1.0), (0, 128, 255)), ((0.0, 100.0, 255.0), (0, 100, 255)), ((0.0, 0.0, 0.0), (0, 0, 0))],
+)
+def test_floating_point_grey_is_0_to_1_or_0_to_255(values: tuple[float, ...], greys: tuple[int, ...]) -> None:
+    image = Image.new("F", (3, 1))
+    image.putdata(values)
+    assert pixels(to_rgb(opened(saved(image, "TIFF")))) == [(grey,) * 3 for grey in greys]
+
+
+@pytest.mark.parametrize("values", [(-1.0, 0.0), (0.0, 300.0), (0.0, float("inf"))])
+def test_other_floats_are_refused(values: tuple[float, ...]) -> None:
+    image = Image.new("F", (2, 1))
+    image.putdata(values)
+    with pytest.raises(OSError, match="float pixels"):
+        to_rgb(opened(saved(image, "TIFF")))
 
 
 def test_cmyk_jpeg_has_the_colours_it_was_saved_with() -> None:

@@ -15,8 +15,9 @@ from aiohttp import web
 from PIL import Image
 
 Script = Callable[[int, str, list[Image.Image]], Any]
-"""Given the request's number, its text and its images: the reply's text, an int for a bare status, a float of seconds
-to be silent for, or ``None`` for a body that is no chat completion."""
+"""Given the request's number, its text and its images: the reply's text, a mapping for a whole choice of a completion,
+an int for a bare status, a float of seconds to be silent for, bytes for a bare body, or ``None`` for one that is no
+chat completion."""
 
 
 @dataclass
@@ -98,5 +99,9 @@ class JudgeServer:
             return web.Response(text="<html>bad gateway</html>")
         if isinstance(reply, int):
             return web.Response(status=reply, text="told to fail")
+        if isinstance(reply, bytes):
+            return web.Response(body=reply, content_type="application/json")
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}
+        if isinstance(reply, dict):
+            choice |= reply
         return web.Response(text=json.dumps({"choices": [choice]}), content_type="application/json")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from judge_server import JudgeServer
 from PIL import Image
 
@@ -144,6 +145,78 @@ def test_more_than_a_hundred_requests_are_under_way_when_asked_for() -> None:
         assert server.most_at_once == 128
 
 
+def test_waiting_for_a_place_is_no_silence_of_the_server() -> None:
+    async def use(judge: Judge, effort: Effort) -> None:
+        crops = [Image.new("RGB", (28, 28), (i, 0, 0)) for i in range(5)]
+        await asyncio.gather(*[judge.answer_from(CHOICE, "option", [crop], effort) for crop in crops])
+
+    with JudgeServer(lambda *_: 0.3) as server:
+        _, effort = with_judge(config(server.url, concurrency=1, timeout_s=1.0), use)  # the last waits 1.2 s
+    assert (effort.calls, effort.errors) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"finish_reason": "length", "message": {"content": "Let me see. First the options. Option A"}},
+        {"finish_reason": "stop", "message": {"content": None, "reasoning_content": "Option A"}},
+        {"finish_reason": "stop", "message": {"content": "A", "refusal": "I will not"}},
+    ],
+    ids=["cut", "a thought", "a refusal"],
+)
+def test_what_is_no_statement_is_asked_again_and_named_if_it_stays(choice: dict[str, Any]) -> None:
+    with JudgeServer(lambda number, *_: choice if number == 0 else "B") as server:
+        said, effort = with_judge(config(server.url), ask)
+    assert (said, effort.calls, effort.errors) == ("B", 2, 1)
+    with JudgeServer(lambda *_: choice) as server, pytest.raises(JudgeError, match=r"judge\.max_new_tokens"):
+        with_judge(config(server.url), ask)
+
+
+def test_every_way_of_failing_is_named() -> None:
+    with (
+        JudgeServer(lambda number, *_: (500, "hm", b"\xff\xfe", 503)[number]) as server,
+        pytest.raises(JudgeError, match=r"'hm'.*NoCompletion: .*status 503"),
+    ):
+        with_judge(config(server.url), ask)
+
+
+def test_verls_router_hides_a_refusal_and_the_error_says_so(scene: tuple[Row, Outcome, Image.Image]) -> None:
+    from verl.experimental.reward_loop.router.naive_router import NaiveRouter
+
+    row, outcome, _ = scene
+
+    async def main(judge: JudgeServer) -> None:
+        server = uvicorn.Server(uvicorn.Config(NaiveRouter([judge.url[:-3]]).app, port=0, log_level="critical"))
+        serving = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        settings = JudgeConfig(source="reward_model", attempts=2, first_delay_s=0.01)
+        verifier = Verifier(settings, RewardConfig(), router=f"127.0.0.1:{port}", model="judge")
+        assert verifier.judge is not None
+        try:
+            await verifier.verify(outcome, row)
+        finally:
+            await verifier.judge.close()
+            server.should_exit = True
+            await serving
+
+    with JudgeServer(lambda *_: 400) as judge:
+        with pytest.raises(JudgeError, match=r"2 attempts: .*status 500.*the log of the reward model"):
+            asyncio.run(main(judge))
+        assert len(judge.asked) == 2
+    with JudgeServer(lambda *_: "<answer>B</answer>") as judge:
+        asyncio.run(main(judge))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("remembered", -1), ("crop_tokens", -1), ("first_delay_s", -0.1), ("timeout_s", 0)]
+)
+def test_settings_without_sense_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=rf"judge\.{name} is"):
+        config("http://127.0.0.1:9/v1", **{name: value})
+
+
 def test_only_so_many_verdicts_are_remembered() -> None:
     async def use(judge: Judge, effort: Effort) -> None:
         for red in (1, 2, 3, 3, 1):  # the first has been forgotten when it comes again
@@ -239,13 +312,17 @@ def test_the_judge_sees_the_crop_and_not_the_original(scene: tuple[Row, Outcome,
 
 
 def test_crop_and_original_when_asked_for(scene: tuple[Row, Outcome, Image.Image]) -> None:
-    row, outcome, _ = scene
+    row, outcome, photo = scene
     with JudgeServer(lambda *_: "B") as server:
-        verify(config(server.url, sees="crop+original", original_tokens=100), row, outcome)
-        crop, original = server.asked[0].images
-    assert crop.size == (224, 168)
-    assert original.width * original.height <= 100 * 28**2
+        verify(config(server.url, sees="crop+original", original_tokens=12), row, outcome)
+        verify(config(server.url, sees="crop+original", original_tokens=12, crop_tokens=12), row, outcome)
+        (crop, original), (smaller, _) = (asked.images for asked in server.asked)
+    cut = photo.crop((600, 450, 800, 600))
+    assert crop.tobytes() == cut.resize((224, 168), Image.Resampling.BICUBIC).tobytes()
+    assert smaller.tobytes() == cut.resize((112, 84), Image.Resampling.BICUBIC).tobytes()
+    assert original.size == (112, 84)
     assert original.getpixel((5, 5)) == (200, 0, 0)
+    assert original.getpixel((110, 82)) != (200, 0, 0), "the whole of it, its last corner too"
 
 
 def test_the_judge_may_see_the_crop_larger_and_through_another_filter(scene: tuple[Row, Outcome, Image.Image]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -143,6 +144,37 @@ def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: 
     assert "prompts lost trajectories in step 1" in run.log
     assert f"no verdict from {judge.url}" in run.log
     assert run.trained == []
+
+
+def test_a_share_may_be_lost_in_training_and_nothing_in_validation(rows: Path, tmp_path: Path) -> None:
+    """Stock verl counts a validation sample that failed as a wrong answer."""
+    damaged = tmp_path / "damaged.png"
+    for name in ("train", "validation"):
+        shutil.copy(rows / f"{name}.parquet", tmp_path)
+
+    def damage(table: Any) -> None:
+        damaged.write_bytes(Path(table["extra_info"][0]["image_path"]).read_bytes()[:2000])
+        table["extra_info"][0]["image_path"] = table["images"][0][0]["image"] = str(damaged)
+
+    change_rows(tmp_path, damage, "validation")
+    with JudgeServer(fails_for_a_quarter) as judge:
+        run = verl(
+            tmp_path,
+            tmp_path,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            "+ergo.judge.attempts=1",
+            "+ergo.trainer.max_lost=1.0",
+            "trainer.total_training_steps=2",
+            "trainer.test_freq=2",
+        )
+    assert run.exit_code != 0
+    assert "1 of 4 prompts lost trajectories in step 2 (val)" in run.log
+    assert str(damaged) in run.log
+    (step,) = run.trained  # verl writes the second one down after its validation
+    assert step["ergo/lost_prompts"] > 0
+    assert step["actor/grad_norm"] > 0
 
 
 @pytest.mark.slow

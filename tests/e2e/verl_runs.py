@@ -72,11 +72,11 @@ def make_rows(folder: Path, samples: int = 12, *options: str) -> Path:
     return data
 
 
-def change_rows(data: Path, change: Any) -> None:
-    """Rewrite the training rows."""
-    rows = pd.read_parquet(data / "train.parquet")
+def change_rows(data: Path, change: Any, name: str = "train") -> None:
+    """Rewrite the rows for training, or those for ``validation``."""
+    rows = pd.read_parquet(data / f"{name}.parquet")
     change(rows)
-    rows.to_parquet(data / "train.parquet")
+    rows.to_parquet(data / f"{name}.parquet")
 
 
 def verl(folder: Path, data: Path, *settings: str) -> VerlRun:
