@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPTION_LINE = re.compile(r"(?:\(([A-Z])\)|([A-Z])[.:)])(.*)")
-_INLINE_OPTION = re.compile(r"(?:(?<=\s)|^)(?:\(([A-Z])\)|([A-Z])[:)])\s*")  # not "A.": initials look like it
+_NARROW = str.maketrans(
+    {**{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}, "、": ")", "【": "[", "】": "]", "。": "."}
+)
+"""Full-width letters and punctuation, one for one: what is found in a narrow text stands there in the original."""
+
+_OPTION_LINE = re.compile(r"\s*(?:[-*•]+\s*)?(?:\(([A-Za-z])\)|\[([A-Za-z])\]|([A-Za-z])\s?[.:)](?:\*\*)?)(.*)")
+_INLINE_OPTION = re.compile(r"(?<![A-Za-z0-9_])\(([A-Z])\)\s*|(?:(?<=\s)|^)([A-Z])[:)]\s*")  # "A." may be initials
+_MOST_MORE_LINES = 3
+"""Lines of an option beside its first."""
 
 _FORMAT_REQUEST = re.compile(
     r"""(?xi)
@@ -29,6 +36,7 @@ _FORMAT_REQUEST = re.compile(
       | (?:options|choices|answer)[ ]*(?=:)
     )
     (?:[.:](?=\s|$)|$)
+    | 请[^。？?\n]*(?:字母|选项|单词|短语|直接回答)[^。？?\n]*(?:。|$) | ^(?:选项|答案)\s*[:：]?\s*$
     """,
     re.MULTILINE,
 )
@@ -65,8 +73,9 @@ class Question:
 def split_question(text: str) -> Question:
     """Take a benchmark's question apart.
 
-    Options are recognised on lines of their own (``A. red``, ``(A) red``, ``A: red``, ``A) red``) or in a row within
-    one line (``(A) red (B) blue``, ``A: red B: blue``), as a run of at least two letters that starts with A.
+    Options are recognised on lines of their own (``A. red``, ``(A) red``, ``[A] red``, ``A: red``, ``A) red``, also in
+    small letters, and ``A、红``, ``（A）红``, ``Ａ．红``) or in a row within one line (``(A) red (B) blue``,
+    ``A: red B: blue``), as a run of at least two letters that starts with A.
 
     Raises:
         ValueError: the text is empty.
@@ -83,25 +92,41 @@ def split_question(text: str) -> Question:
 def _options_on_lines(text: str) -> tuple[str, tuple[Option, ...]]:
     """``(text before the options, options)``; the text unchanged if there are none."""
     lines = text.split("\n")
-    start, options = 0, list[Option]()
+    run = list[tuple[int, str]]()
     for i, line in enumerate(lines):
-        found = _OPTION_LINE.fullmatch(line.strip())
-        letter = (found[1] or found[2]) if found else ""
-        if letter == "A" and len(options) < 2:
-            start, options = i, []
-        if found and letter == chr(ord("A") + len(options)):
-            options.append(Option(letter, found[3].strip()))
-        elif line.strip():
-            if len(options) >= 2:
-                break
-            options = []
-    return ("\n".join(lines[:start]), tuple(options)) if len(options) >= 2 else (text, ())
+        found = _OPTION_LINE.fullmatch(line.translate(_NARROW))
+        letter = next(filter(None, found.groups()), "") if found else ""
+        if not letter:
+            continue
+        first = "a" if run and run[0][1].islower() else "A"
+        continues = letter == chr(ord(first) + len(run)) and (not run or _follows(lines[run[-1][0] + 1 : i]))
+        if continues and run:
+            run.append((i, letter))
+        elif len(run) >= 2:
+            break
+        else:
+            run = [(i, letter)] if letter in "Aa" else []
+    if len(run) < 2:
+        return text, ()
+    ends = [i for i, _ in run[1:]] + [run[-1][0] + 1]
+    options = []
+    for (i, letter), end in zip(run, ends, strict=True):
+        found = _OPTION_LINE.fullmatch(lines[i].translate(_NARROW))
+        assert found is not None
+        said = [lines[i][found.start(4) :], *lines[i + 1 : end]]
+        options.append(Option(letter.upper(), " ".join(line.strip() for line in said if line.strip())))
+    return "\n".join(lines[: run[0][0]]), tuple(options)
+
+
+def _follows(between: list[str]) -> bool:
+    """Whether the lines between two options can be the rest of the first one."""
+    return sum(bool(line.strip()) for line in between) <= _MOST_MORE_LINES
 
 
 def _options_in_a_row(text: str) -> tuple[str, tuple[Option, ...]]:
     """The same for options written one after another within a line."""
     for line_start, line in _lines_with_offsets(text):
-        marks = list(_INLINE_OPTION.finditer(line))
+        marks = list(_INLINE_OPTION.finditer(line.translate(_NARROW)))
         first = next((i for i, mark in enumerate(marks) if (mark[1] or mark[2]) == "A"), None)
         if first is None:
             continue

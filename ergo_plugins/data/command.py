@@ -17,7 +17,7 @@ from ..methods.ergo_prompts import read_prompts
 from ..usage import CommandError
 from .rows import Row, row, schema, tool_row
 from .samples import BadSample, Checked, Counts, check, split_by_image
-from .sources import SOURCES, Record, Source
+from .sources import SOURCES, Source
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -57,8 +57,6 @@ def run(args: argparse.Namespace) -> int:
         training, held_out = split_by_image(_checked(args, counts), args.validation, args.seed)
     except BadSample as bad:
         raise CommandError(f"{bad}. Mend it, or leave such samples out with --bad drop") from bad
-    except KeyError as missing:
-        raise CommandError(str(missing.args[0])) from missing
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     if not training:
@@ -89,7 +87,7 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
     read = SOURCES[args.source]
     for source, name, record in islice(_records(args, columns), args.limit):
         try:
-            checked = check(read(source, name, record), rng=rng, max_megapixels=args.max_megapixels)
+            checked = check(source.sample(read, name, record), rng=rng, max_megapixels=args.max_megapixels)
             if args.need_box and checked.target_box is None:
                 raise BadSample(name, "no box", "it has no box")
         except BadSample as bad:
@@ -101,7 +99,7 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
             yield checked
 
 
-def _records(args: argparse.Namespace, columns: dict[str, str]) -> Iterator[tuple[Source, str, Record]]:
+def _records(args: argparse.Namespace, columns: dict[str, str]) -> Iterator[tuple[Source, str, Any]]:
     for file in args.file:
         source = Source(file, args.images or file.parent, args.out / "images", columns)
         for name, record in source.records():

@@ -6,11 +6,13 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from ..core.answers import extract_letter, number
 from ..core.geometry import Box, Size
 from ..core.questions import Option
 from ..image_files import TooLargeImage, upright_size
+from ..image_values import brief
 from ..methods.ergo_reward import TargetKind
 
 OUTSIDE_PX = 2.0
@@ -102,6 +104,10 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
         BadSample: it cannot be learnt from.
     """
     size = size_of_file(sample.name, sample.image, max_megapixels=max_megapixels)
+    if sample.kind is not None and sample.kind not in get_args(TargetKind):
+        raise BadSample(
+            sample.name, "unknown kind", f"a kind is one of {', '.join(get_args(TargetKind))}, got {brief(sample.kind)}"
+        )
     if not sample.question.strip():
         raise BadSample(sample.name, "no question", "the question is empty")
     if not sample.answer.strip():
@@ -111,7 +117,13 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
         kind = sample.kind or _kind_of(sample.answer)
         if kind == "option":
             raise BadSample(sample.name, "no options", "an answer of kind 'option' without options")
+        if kind == "number" and number(sample.answer) is None:
+            raise BadSample(
+                sample.name, "unreadable answer", f"an answer of kind 'number' is one, got {brief(sample.answer)}"
+            )
         return Checked(sample.name, sample.image, size, sample.question.strip(), sample.answer.strip(), kind, box)
+    if sample.kind not in (None, "option"):
+        raise BadSample(sample.name, "unknown kind", f"options are compared by letter, not as {sample.kind!r}")
     right = _right_option(sample)
     order = list(sample.options)
     if rng is not None:
@@ -159,7 +171,7 @@ def _united(sample: Sample, size: Size) -> Box | None:
 def _right_option(sample: Sample) -> str:
     if len(set(sample.options)) != len(sample.options) or not 2 <= len(sample.options) <= 26:
         raise BadSample(
-            sample.name, "unusable options", f"the options are not 2 to 26 different ones: {sample.options}"
+            sample.name, "unusable options", f"the options are not 2 to 26 different ones: {brief(sample.options)}"
         )
     if sample.answer in sample.options:
         return sample.answer
@@ -167,7 +179,9 @@ def _right_option(sample: Sample) -> str:
     letter = extract_letter(sample.answer, lettered)
     if letter is None:
         raise BadSample(
-            sample.name, "answer not among options", f"the answer {sample.answer!r} is not among {sample.options}"
+            sample.name,
+            "answer not among options",
+            f"the answer {brief(sample.answer)} is not among {brief(sample.options)}",
         )
     return sample.options[ord(letter) - ord("A")]
 

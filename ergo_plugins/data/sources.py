@@ -17,7 +17,8 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import split_question
-from ..image_values import located
+from ..image_values import brief, located
+from .fields import answer_text, boxes_of, option_texts, question_text
 from .samples import BadSample, Sample, size_of_file
 
 Record = Mapping[str, Any]
@@ -37,6 +38,10 @@ _VISCOT_FOLDERS = {"textcap": "textvqa", "visual7w": "v7w"}
 """Visual-CoT sets whose images lie in another's folder."""
 
 
+class MissingColumn(ValueError):
+    """A record without a field that is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a set lies.
@@ -53,7 +58,7 @@ class Source:
     unpacked: Path
     columns: Mapping[str, str] = field(default_factory=dict)
 
-    def records(self) -> Iterator[tuple[str, Record]]:
+    def records(self) -> Iterator[tuple[str, Any]]:
         """``(name, record)`` of each entry.
 
         Raises:
@@ -66,12 +71,25 @@ class Source:
         """A field by its own name, by what ``columns`` calls it, or by another of its names.
 
         Raises:
-            KeyError: none of them is there; the message names those that are.
+            MissingColumn: none of them is there; the message names those that are.
         """
         for known in (self.columns.get(name, name), *otherwise):
             if known in record:
                 return record[known]
-        raise KeyError(f"no column {name!r} among {', '.join(map(str, record))}; name it with --columns {name}=…")
+        raise MissingColumn(f"no column {name!r} among {', '.join(map(str, record))}; name it with --columns {name}=…")
+
+    def sample(self, read: Reader, name: str, record: Any) -> Sample:
+        """An entry as one of the functions below reads it.
+
+        Raises:
+            BadSample: it is no record, or lacks a column, or one is not what it should be.
+        """
+        if not isinstance(record, Mapping):
+            raise BadSample(name, "no record", f"an entry has named fields, got {brief(record)}")
+        try:
+            return read(self, name, record)
+        except MissingColumn as missing:
+            raise BadSample(name, "missing column", str(missing)) from missing
 
     def image(self, name: str, value: Any) -> Path:
         """The path of an image given as a path or URL of a file; one given by its content is unpacked.
@@ -107,20 +125,22 @@ class Source:
         return path.resolve()
 
 
+Reader = Callable[[Source, str, Record], Sample]
+
+
 def jsonl(source: Source, name: str, record: Record) -> Sample:
     """Own data: ``image``, ``question``, ``answer``, and optionally ``options``, ``box``, ``kind``."""
-    question, options = str(source.get(record, "question")), record.get("options")
-    if options is None:
-        parsed = split_question(question) if question.strip() else None
-        if parsed is not None and parsed.options:
-            question, options = parsed.stem, [option.text for option in parsed.options]
+    stem, options = question_text(name, source.get(record, "question")), option_texts(name, record.get("options"))
+    if not options and stem:
+        parsed = split_question(stem)
+        stem, options = (parsed.stem, tuple(o.text for o in parsed.options)) if parsed.options else (stem, ())
     return Sample(
         name=name,
-        image=source.image(name, source.get(record, "image")),
-        question=question,
-        answer=str(source.get(record, "answer")),
-        options=tuple(map(str, options or ())),
-        boxes=_boxes(name, record.get(source.columns.get("box", "box"))),
+        image=source.image(name, source.get(record, "image", "images")),
+        question=stem,
+        answer=answer_text(name, source.get(record, "answer")),
+        options=options,
+        boxes=boxes_of(name, record.get(source.columns.get("box", "box"))),
         kind=record.get("kind"),
     )
 
@@ -132,15 +152,14 @@ def treevgr(source: Source, name: str, record: Record) -> Sample:
     ``target_instances``, each with ``bbox`` as corners in pixels. Fields not confirmed by the authors' own code, which
     has no training part; several public loaders of this file agree on them.
     """
-    text = str(source.get(record, "problem", "question")).replace("<image>", "").strip()
-    parsed = split_question(text) if text else None
+    stem, options = _asked(name, source.get(record, "problem", "question"))
     return Sample(
         name=name,
         image=source.image(name, source.get(record, "images", "image")),
-        question=parsed.stem if parsed else "",
-        answer=_untagged(str(source.get(record, "answer", "solution"))),
-        options=tuple(option.text for option in parsed.options) if parsed else (),
-        boxes=_boxes(name, source.get(record, "target_instances", "bboxes", "bbox", "boxes")),
+        question=stem,
+        answer=_untagged(answer_text(name, source.get(record, "answer", "solution"))),
+        options=options,
+        boxes=boxes_of(name, source.get(record, "target_instances", "bboxes", "bbox", "boxes")),
     )
 
 
@@ -151,16 +170,15 @@ def viscot(source: Source, name: str, record: Record) -> Sample:
     ``dataset``, ``split``: confirmed against deepcs233/Visual-CoT. ``image`` is relative to a folder named after
     ``dataset``. Some boxes reach far over the image's edge, in DUDE one in fourteen: use ``--bad drop``.
     """
-    image = str(source.get(record, "image"))
-    if not (source.images / image).exists() and record.get("dataset"):
-        folder = str(record["dataset"])
+    image, folder = source.get(record, "image"), record.get("dataset")
+    if isinstance(image, str) and isinstance(folder, str) and not (source.images / image).exists():
         image = f"{_VISCOT_FOLDERS.get(folder, folder)}/{image}"
     return Sample(
         name=name,
         image=source.image(name, image),
-        question=str(source.get(record, "question")),
-        answer=str(source.get(record, "answer")),
-        boxes=_boxes(name, source.get(record, "bboxs", "bboxes", "bbox")),
+        question=question_text(name, source.get(record, "question")),
+        answer=answer_text(name, source.get(record, "answer")),
+        boxes=boxes_of(name, source.get(record, "bboxs", "bboxes", "bbox")),
     )
 
 
@@ -171,22 +189,21 @@ def vstar(source: Source, name: str, record: Record) -> Sample:
     of the original: confirmed against the loader of penghao-wu/vstar. ``question`` and ``answer``, shorter than the
     conversation's where a record has them, not confirmed there: public loaders read them from the GQA file.
     """
-    said = [str(turn["value"]) for turn in source.get(record, "conversations")]
-    if len(said) < 2:
-        raise BadSample(name, "no answer", "the conversation has no answer")
+    said = _conversation(name, source.get(record, "conversations"))
     short = [record.get(source.columns.get(column, column)) for column in ("question", "answer")]
-    asked, answer = str(short[0] or said[0]), str(short[1] or said[1])
+    asked = question_text(name, short[0]) or said[0]
+    answer = answer_text(name, short[1]) or said[1]
     if answer.strip().lower().startswith(_REFUSAL):
         raise BadSample(name, "no answer", "the answer is that there is none")
-    corners = [instance["bbox"] for instance in record.get("target_instances") or []]
-    stem, options = _asked(_FOCUS.sub("", asked))
+    boxes = boxes_of(name, record.get("target_instances"))  # as x, y, width and height
+    stem, options = _asked(name, _FOCUS.sub("", asked))
     return Sample(
         name=name,
         image=source.image(name, source.get(record, "image")),
         question=stem,
         answer=answer,
         options=options,
-        boxes=tuple(Box(x, y, x + width, y + height) for x, y, width, height in corners),
+        boxes=tuple(Box(b.x1, b.y1, b.x1 + b.x2, b.y1 + b.y2) for b in boxes),
     )
 
 
@@ -198,16 +215,14 @@ def vgr(source: Source, name: str, record: Record) -> Sample:
     regions as ``<SOT>[x1, y1, x2, y2]<EOT><image>``, shares of the sides. Public loaders agree on it
     (THX-21/FoveaToken); the paper shows small tags and pixels, and pixels are refused as boxes outside.
     """
-    said = [str(turn["value"]) for turn in source.get(record, "conversations")]
-    if len(said) < 2:
-        raise BadSample(name, "no answer", "the conversation has no answer")
+    said = _conversation(name, source.get(record, "conversations"))
     path = source.image(name, source.get(record, "image"))
     shares = [_shares(name, found) for found in _REGION.findall(said[1])]
     boxes: tuple[Box, ...] = ()
     if shares:
         size = size_of_file(name, path)
         boxes = tuple(share.scaled(size.width, size.height) for share in shares)
-    stem, options = _asked(said[0])
+    stem, options = _asked(name, said[0])
     return Sample(
         name=name,
         image=path,
@@ -220,18 +235,19 @@ def vgr(source: Source, name: str, record: Record) -> Sample:
 
 def panels(source: Source, name: str, record: Record) -> Sample:
     """Panel images as recipes/tiny/make_data.py writes them."""
-    question = split_question(str(record["text"]))
+    name = answer_text(name, source.get(record, "question_id"))
+    stem, options = _asked(name, source.get(record, "text"))
     return Sample(
-        name=str(record.get("question_id", name)),
-        image=source.image(name, {"path": f"images/{record['question_id']}.png"}),
-        question=question.stem,
-        answer=str(record["label"]),
-        options=tuple(option.text for option in question.options),
-        boxes=_boxes(name, [record["target_box"]]),
+        name=name,
+        image=source.image(name, f"images/{name}.png"),
+        question=stem,
+        answer=answer_text(name, source.get(record, "label")),
+        options=options,
+        boxes=boxes_of(name, source.get(record, "target_box")),
     )
 
 
-SOURCES: dict[str, Callable[[Source, str, Record], Sample]] = {
+SOURCES: dict[str, Reader] = {
     "treevgr": treevgr,
     "viscot": viscot,
     "vstar": vstar,
@@ -241,7 +257,7 @@ SOURCES: dict[str, Callable[[Source, str, Record], Sample]] = {
 }
 
 
-def _read(file: Path) -> Iterator[dict[str, Any]]:
+def _read(file: Path) -> Iterator[Any]:
     if file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
@@ -249,33 +265,42 @@ def _read(file: Path) -> Iterator[dict[str, Any]]:
             yield from batch.to_pylist()
     elif file.suffix == ".jsonl":
         with file.open(encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines if line.strip())
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _parsed(line, f"{file}:{number}")
     elif file.suffix == ".json":
-        yield from json.loads(file.read_text(encoding="utf-8"))
+        records = _parsed(file.read_text(encoding="utf-8"), str(file))
+        if not isinstance(records, list):
+            raise ValueError(f"{file} is no list of entries but {brief(records)}")
+        yield from records
     else:
         raise ValueError(f"a set is read from .json, .jsonl or .parquet, got {file}")
 
 
-def _boxes(name: str, value: Any) -> tuple[Box, ...]:
-    """Boxes given as one list of 4 numbers, several, or objects with ``bbox``; corners ``[x1, y1, x2, y2]``."""
-    if isinstance(value, str):
-        value = json.loads(value)
-    if not value:
-        return ()
-    listed = [value] if isinstance(value[0], int | float) else list(value)
-    corners = [box.get("bbox", box.get("box")) if isinstance(box, Mapping) else box for box in listed]
-    if any(box is None or len(box) != 4 for box in corners):
-        raise BadSample(name, "unreadable box", f"a box is [x1, y1, x2, y2], got {value!r}")
-    return tuple(Box(*map(float, box)) for box in corners)
+def _parsed(text: str, place: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{place} is no JSON: {error}") from error
 
 
-def _asked(text: str) -> tuple[str, tuple[str, ...]]:
-    """What the first turn of a conversation asks, and the options it offers."""
-    text = text.replace("<image>", "").strip()
+def _asked(name: str, value: Any) -> tuple[str, tuple[str, ...]]:
+    """What a question's text asks, and the options it offers; nothing if it is empty."""
+    text = question_text(name, value)
     if not text:
         return "", ()
     question = split_question(text)
     return question.stem, tuple(option.text for option in question.options)
+
+
+def _conversation(name: str, value: Any) -> list[str]:
+    """What was said, at least a question and an answer."""
+    if not isinstance(value, list) or not all(isinstance(turn, Mapping) for turn in value):
+        raise BadSample(name, "unreadable conversation", f"a conversation is a list of turns, got {brief(value)}")
+    said = [turn.get("value") for turn in value]
+    if len(said) < 2 or not all(isinstance(text, str) for text in said):
+        raise BadSample(name, "no answer", "the conversation has no answer")
+    return said
 
 
 def _shares(name: str, corners: str) -> Box:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image, ImageColor
 
 from ergo_plugins.data import command
 from ergo_plugins.usage import CommandError
@@ -84,13 +84,159 @@ BAD = {
     "unusable options": {"options": ["blue", "blue"]},
     "box outside": {"box": [1, 2, 130, 40]},
     "unreadable box": {"box": [1, 2, 3]},
+    "box in shares": {"box": [0.1, 0.2, 0.5, 0.6]},
+    "several answers": {"answer": ["blue", "red"]},
+    "unreadable answer": {"answer": {"a": "blue"}},
+    "several images": {"image": ["a.png", "b.png"]},
+    "unreadable question": {"question": ["Which", "colour?"]},
+    "unreadable options": {"options": "red or blue"},
+    "unknown kind": {"kind": "letters"},
+    "no options": {"kind": "option", "options": None},
 }
+MORE_BAD = [
+    {"image": None},
+    {"image": []},
+    {"image": ""},
+    {"image": {"bytes": None, "path": None}},
+    {"image": 3},
+    {"image": "https://example.org/a.png"},
+    {"image": "data:image/png;base64,!!!!"},
+    {"image": "A" * 500_000},
+    {"question": None},
+    {"question": "<image><image> Which differs?"},
+    {"answer": None},
+    {"answer": []},
+    {"answer": float("nan")},
+    {"options": ["red", None]},
+    {"options": [["red"], ["blue"]]},
+    {"options": 3},
+    {"options": {"first": "red", "second": "blue"}},
+    {"box": "none"},
+    {"box": {"left": 3}},
+    {"box": [1, 2, 30, None]},
+    {"box": [1, 2, 30, float("inf")]},
+    {"box": [True, True, True, True]},
+    {"box": 7},
+    {"box": [30, 40, 1, 2]},
+    {"options": None, "kind": "number", "answer": "three"},
+    {"kind": "text"},
+]
 
 
 @pytest.mark.parametrize("reason", BAD)
 def test_bad_samples_stop_it_and_are_named(images: Path, reason: str) -> None:
     with pytest.raises(CommandError, match=r"set\.jsonl 1: .*--bad drop"):
         convert(images, "jsonl", [GOOD, {**GOOD, **BAD[reason]}])
+
+
+@pytest.mark.parametrize("change", MORE_BAD, ids=lambda change: f"{change!r:.60}")
+def test_bad_values_are_shown_briefly_and_can_be_dropped(images: Path, change: dict[str, Any]) -> None:
+    with pytest.raises(CommandError, match=r"set\.jsonl 1: ") as refused:
+        convert(images, "jsonl", [GOOD, {**GOOD, **change}])
+    assert len(str(refused.value)) < 400
+    assert len(convert(images, "jsonl", [GOOD, {**GOOD, **change}], "--bad", "drop")) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"A": "red", "B": "blue"},
+        {"b": "blue", "a": "red", "c": None},
+        {"label": ["A", "B"], "text": ["red", "blue"]},
+        '["red", "blue"]',
+        '{"A": "red", "B": "blue"}',
+        "A. red\nB. blue",
+        ["A. red", "B. blue"],
+        ["(A) red", "(B) blue"],
+        [{"text": "red"}, {"text": "blue"}],
+        [" red", "blue "],
+    ],
+    ids=repr,
+)
+def test_options_of_any_shape(images: Path, options: Any) -> None:
+    (row,) = convert(images, "jsonl", [{**GOOD, "options": options}], "--keep-order")
+    assert row["prompt"][0]["content"] == "<image>Which colour?\nA. red\nB. blue"
+    assert row["reward_model"]["ground_truth"] == "B"
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth", "kind"),
+    [
+        (0, "0", "number"),
+        (2.5, "2.5", "number"),
+        (True, "yes", "text"),
+        (["blue"], "blue", "text"),
+        (3.0, "3", "number"),
+    ],
+)
+def test_answers_of_any_shape(images: Path, answer: Any, truth: str, kind: str) -> None:
+    (row,) = convert(images, "jsonl", [{**GOOD, "options": None, "answer": answer}])
+    assert row["reward_model"]["ground_truth"] == truth
+    assert row["extra_info"]["answer_kind"] == kind
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [[1, 2, 30, 40]],
+        [[1, 2], [30, 40]],
+        ["1", "2", "30", "40"],
+        "[1, 2, 30, 40]",
+        {"x1": 1, "y1": 2, "x2": 30, "y2": 40},
+        {"bbox": [1, 2, 30, 40]},
+        [{"bbox_2d": [1, 2, 30, 40], "label": "door"}],
+        {"x": 1, "y": 2, "width": 29, "height": 38},
+        [[1, 2, 20, 30], [10, 20, 30, 40]],
+    ],
+    ids=repr,
+)
+def test_boxes_of_any_shape(images: Path, box: Any) -> None:
+    (row,) = convert(images, "jsonl", [{**GOOD, "box": box}])
+    assert row["extra_info"]["target_box"] == [1, 2, 30, 40]
+
+
+@pytest.mark.parametrize("box", [None, "", [], {}])
+def test_no_box_of_any_shape(images: Path, box: Any) -> None:
+    (row,) = convert(images, "jsonl", [{**GOOD, "box": box}])
+    assert row["extra_info"]["target_box"] is None
+
+
+def test_the_place_of_the_image_is_not_part_of_a_question(images: Path) -> None:
+    (row,) = convert(images, "jsonl", [{**GOOD, "question": "<image>\nWhich colour?", "options": None}])
+    assert row["prompt"][0]["content"] == "<image>Which colour?"
+
+
+def test_unpacked_images_are_named_by_their_content(images: Path) -> None:
+    """Two files of one name, and one that was corrected, each keep their own pixels."""
+    for colour in ("red", "blue", "green"):
+        content = io.BytesIO()
+        Image.new("RGB", (10, 10), colour).save(content, "PNG")
+        file = images / ("set.parquet" if colour != "blue" else "other/set.parquet")
+        file.parent.mkdir(exist_ok=True)
+        pq.write_table(pa.Table.from_pylist([{**GOOD, "box": None, "image": {"bytes": content.getvalue()}}]), file)
+        (row,) = convert(images, "jsonl", file)
+        with Image.open(row["images"][0]["image"]) as image:
+            assert image.convert("RGB").getpixel((0, 0)) == ImageColor.getrgb(colour)
+    assert len(list((images / "out" / "images").iterdir())) == 3
+
+
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_boxes_are_in_the_frame_in_which_people_and_policies_see_the_image(images: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new("RGB", (400, 300)).save(images / "turned.jpg", exif=exif)
+    (row,) = convert(images, "jsonl", [{**GOOD, "image": "turned.jpg", "box": [50, 320, 250, 390]}])
+    assert row["extra_info"]["target_box"] == [50, 320, 250, 390]
+    with pytest.raises(CommandError, match="outside the 300x400 image"):
+        convert(images, "jsonl", [{**GOOD, "image": "turned.jpg", "box": [320, 50, 390, 250]}])
+
+
+def test_our_limit_of_pixels_decides(images: Path) -> None:
+    Image.new("1", (14_000, 14_000)).save(images / "large.png")  # more than Pillow allows
+    large = {**GOOD, "image": "large.png"}
+    assert len(convert(images, "jsonl", [large], "--max-megapixels", "200")) == 1
+    convert(images, "jsonl", [GOOD, large], "--max-megapixels", "100", "--bad", "drop")
+    assert counts(images)["dropped"] == {"too large image": 1}
 
 
 def test_bad_samples_are_dropped_and_counted_when_asked(images: Path) -> None:

@@ -117,3 +117,26 @@ def test_any_list_of_options_is_found_and_kept_from_the_stem(options: list[str],
     question = split_question(f"Where is the {subject}?\n" + "\n".join(listed) + f"\n{LETTER_PLEASE}")
     assert question.stem == f"Where is the {subject}?"
     assert [option.text for option in question.options] == options
+
+
+@pytest.mark.parametrize(
+    ("text", "stem", "options"),
+    [
+        ("车是什么颜色？\nA、红色\nB、蓝色", "车是什么颜色？", ("红色", "蓝色")),
+        ("车是什么颜色？\n（A）红色\n（B）蓝色", "车是什么颜色？", ("红色", "蓝色")),
+        ("颜色？\nＡ．红\nＢ．蓝\n请直接回答选项字母。", "颜色？", ("红", "蓝")),
+        ("颜色？（A）红色（B）蓝色", "颜色？", ("红色", "蓝色")),
+        ("Which?\na) red\nb) blue", "Which?", ("red", "blue")),
+        ("Which?\n[A] red\n[B] blue", "Which?", ("red", "blue")),
+        ("Which?\n- A. red\n- B. blue", "Which?", ("red", "blue")),
+        ("Which?\n**A.** red\n**B.** blue", "Which?", ("red", "blue")),
+        ("Which?\nA. red\nlike wine\nB. blue", "Which?", ("red like wine", "blue")),
+        ("a man is there\nb is what?", "a man is there\nb is what?", ()),
+        ("What is f(A) and f(B)?", "What is f(A) and f(B)?", ()),
+    ],
+)
+def test_options_in_other_scripts_and_signs(text: str, stem: str, options: tuple[str, ...]) -> None:
+    question = split_question(text)
+    assert question.stem == stem
+    assert tuple(option.text for option in question.options) == options
+    assert question.letters == tuple("ABCD"[: len(options)])
