@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lmms_plugin": {"core", "methods", "engines", "image_files"},
     "verl_plugin": {"core", "methods", "judge", "processors", "image_files"},
     "report": {"core", "methods", "usage", "image_files"},
-    "data": {"core", "methods", "usage", "image_files"},
+    "data": {"core", "methods", "usage", "image_files", "image_values"},
     "infer": {"core", "methods", "engines", "usage", "image_files"},
     "doctor": {"usage"},
     "cli": {"doctor", "infer", "report", "data", "usage"},
