@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--engine", choices=tuple(ENGINES), default="hf", help="%(default)s")
     parser.add_argument("--base-url", metavar="URL", help="of the server, for --engine openai; usually ends in /v1")
+    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai")
     parser.add_argument("--coarse-tokens", type=int, metavar="N", default=_DEFAULTS.coarse_tokens, help="%(default)s")
     parser.add_argument("--crop-tokens", type=int, metavar="N", default=_DEFAULTS.crop_tokens, help="%(default)s")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file")
@@ -118,11 +119,13 @@ def _engine(args: argparse.Namespace) -> Iterator[Engine]:
     """The engine that the arguments name, closed at the end."""
     if args.engine == "openai" and args.base_url is None:
         raise CommandError("--engine openai needs the server's --base-url, which usually ends in /v1")
-    if args.engine != "openai" and args.base_url is not None:
-        raise CommandError(f"--base-url is for --engine openai, not for {args.engine}")
+    given = {"base_url": args.base_url, "api_key_env": args.api_key_env}
+    options = {name: value for name, value in given.items() if value is not None}
+    if args.engine != "openai" and options:
+        misplaced = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise CommandError(f"{misplaced} is for --engine openai, not for {args.engine}")
     if args.engine != "openai" and args.model.startswith((".", "/", "~")) and not Path(args.model).is_dir():
         raise CommandError(f"there is no model folder {args.model}")
-    options = {"base_url": args.base_url} if args.base_url else {}
     try:
         engine = open_engine(args.engine, model=args.model, **options)
     except ImportError as error:

@@ -15,12 +15,14 @@ from ..core.turns import Episode, Reply, Turn, play_batch
 from ..processors import load_processor, vision_grid, weights_fingerprint
 from .base import Engine, EngineFault, Finished, Job
 from .chat import ChatTokens
+from .decoding import Decoding
 
 
 @dataclass(slots=True)
 class _Conversation:
     """Ids (one placeholder an image) and images of one conversation so far."""
 
+    key: str
     ids: list[int] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
 
@@ -33,8 +35,8 @@ class HFEngine(Engine):
         concurrency: conversations generated together, as one batch.
         device: where the model runs; by default ``cuda`` if there is one.
         dtype: a torch dtype's name, or ``auto`` for the one the weights are stored in.
-        temperature: 0 decodes greedily.
-        seed: for sampling.
+        temperature, top_p, top_k, repetition_penalty, seed: see `Decoding`. Sampled replies repeat with the same seed
+            if the batches are the same, too: one batch draws from one stream.
         attn_implementation: transformers' name of an attention kernel; None for its default.
         trust_remote_code: run code that comes with the model.
     """
@@ -47,16 +49,20 @@ class HFEngine(Engine):
         device: str | None = None,
         dtype: str = "auto",
         temperature: float = 0.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        repetition_penalty: float = 1.0,
         seed: int = 42,
         attn_implementation: str | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         import torch
-        from transformers import AutoModelForImageTextToText
+        from transformers import AutoModelForImageTextToText, GenerationConfig
 
         self._torch = torch
         self._name, self._concurrency, self._dtype = model, concurrency, dtype
-        self._temperature, self._seed = temperature, seed
+        self._attention = attn_implementation
+        self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
         self.grid = vision_grid(self.chat.processor)
@@ -64,6 +70,10 @@ class HFEngine(Engine):
             model, dtype=dtype, attn_implementation=attn_implementation, trust_remote_code=trust_remote_code
         ).to(self._device)
         self._model.eval()
+        # the checkpoint's own wishes are not ours, see `Decoding`
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self.chat.ends), pad_token_id=self.chat.tokenizer.pad_token_id
+        )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -72,8 +82,8 @@ class HFEngine(Engine):
             "model": self._name,
             "weights": weights_fingerprint(self._name),
             "dtype": self._dtype,
-            "temperature": self._temperature,
-            "seed": self._seed,
+            "attn_implementation": self._attention,
+            **self.decoding.identity,
         }
 
     def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
@@ -84,7 +94,7 @@ class HFEngine(Engine):
             while opening:
                 following = next(batches, [])
                 started = time.perf_counter()
-                batch = [(job, future.result()) for job, future in opening]
+                batch = [(job, _episode(job, future)) for job, future in opening]
                 opening = _opened(following, pixels)
                 self._play_batch(batch, started, finished)
 
@@ -92,14 +102,14 @@ class HFEngine(Engine):
         del self._model
 
     def _play_batch(self, batch: Sequence[tuple[Job, Episode]], started: float, finished: Finished) -> None:
-        conversations = [_Conversation() for _ in batch]
+        conversations = [_Conversation(job.key) for job, _ in batch]
 
         def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
             return self._replies([(conversations[i], turn) for i, turn in asked]) if asked else []
 
         try:
             outcomes = play_batch([episode for _, episode in batch], ask_all)
-        except (RuntimeError, ValueError) as error:  # what torch and transformers raise: out of memory, bad shapes
+        except Exception as error:  # whatever torch, transformers or the model's own code raise; nothing goes on
             keys = tuple(job.key for job, _ in batch)
             raise EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", keys) from error
         seconds = time.perf_counter() - started
@@ -115,19 +125,24 @@ class HFEngine(Engine):
             self.chat.expanded(conversation.ids, [self._image_tokens(image) for image in conversation.images])
             for conversation, _ in asked
         ]
-        cap, stop = asked[0][1].max_new_tokens, asked[0][1].stop
-        generated = self._generate(prompts, [image for c, _ in asked for image in c.images], cap, stop)
+        images = [image for conversation, _ in asked for image in conversation.images]
+        turn = asked[0][1]
+        seed = self.decoding.seed_of("\n".join(conversation.key for conversation, _ in asked), turn.name)
+        generated = self._generate(prompts, images, turn, seed)
         seconds = time.perf_counter() - started
         replies = []
-        for (conversation, _), prompt, (new_ids, finish) in zip(asked, prompts, generated, strict=True):
-            conversation.ids.extend(new_ids)
+        for (conversation, _), prompt, new_ids in zip(asked, prompts, generated, strict=True):
+            written = self.chat.written(new_ids, turn)
+            conversation.ids.extend(written.ids)
             replies.append(
                 Reply(
-                    text=self.chat.text(new_ids, stop),
-                    finish=finish,
+                    text=written.text,
+                    finish=written.finish,
                     prompt_tokens=len(prompt),
-                    new_tokens=len(new_ids),
+                    new_tokens=len(written.ids),
                     seconds=seconds,
+                    opened=self.chat.opened,
+                    problems=written.problems,
                 )
             )
         return replies
@@ -136,9 +151,9 @@ class HFEngine(Engine):
         return (image.width // self.grid.factor) * (image.height // self.grid.factor)
 
     def _generate(
-        self, prompts: Sequence[list[int]], images: list[Image.Image], cap: int, stop: tuple[str, ...]
-    ) -> list[tuple[list[int], str]]:
-        """``(generated ids, finish)`` a prompt; ids include the end-of-sequence token if the model wrote it."""
+        self, prompts: Sequence[list[int]], images: list[Image.Image], turn: Turn, seed: int
+    ) -> list[list[int]]:
+        """Generated ids a prompt; a reply shorter than the longest is followed by padding."""
         torch = self._torch
         tokenizer = self.chat.tokenizer
         longest = max(len(prompt) for prompt in prompts)
@@ -146,11 +161,17 @@ class HFEngine(Engine):
         input_ids = torch.tensor(padded, device=self._device)
         attended = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self._device)
         pixels = self.chat.processor.image_processor(images=images, return_tensors="pt").to(self._device)
-        sampling = (
-            {"do_sample": False} if not self._temperature else {"do_sample": True, "temperature": self._temperature}
-        )
-        stopping = {"stop_strings": list(stop), "tokenizer": tokenizer} if stop else {}
-        torch.manual_seed(self._seed)
+        decoding = self.decoding
+        sampling: dict[str, Any] = {"do_sample": False}
+        if decoding.temperature:
+            sampling = {
+                "do_sample": True,
+                "temperature": decoding.temperature,
+                "top_p": decoding.top_p,
+                "top_k": decoding.top_k,
+            }
+        stopping = {"stop_strings": list(turn.stop), "tokenizer": tokenizer} if turn.stop else {}
+        torch.manual_seed(seed)
         with torch.inference_mode():
             output = self._model.generate(
                 input_ids=input_ids,
@@ -158,24 +179,12 @@ class HFEngine(Engine):
                 pixel_values=pixels["pixel_values"].to(self._model.dtype),
                 image_grid_thw=pixels["image_grid_thw"],
                 mm_token_type_ids=(input_ids == self.chat.image_token_id).int(),
-                max_new_tokens=cap,
-                pad_token_id=tokenizer.pad_token_id,
+                max_new_tokens=turn.max_new_tokens,
+                repetition_penalty=decoding.repetition_penalty,
                 **sampling,
                 **stopping,
             )
-        return [self._trimmed(ids.tolist(), cap, stop) for ids in output[:, longest:]]
-
-    def _trimmed(self, new_ids: list[int], cap: int, stop: tuple[str, ...]) -> tuple[list[int], str]:
-        """Cut the padding that follows a reply shorter than its batch's longest."""
-        ends = self._model.generation_config.eos_token_id
-        ends = set(ends) if isinstance(ends, list) else {ends}
-        for position, token in enumerate(new_ids):
-            if token == self.chat.tokenizer.pad_token_id:  # first: for some models it also ends a sequence
-                return new_ids[:position], "stop"
-            if token in ends:
-                return new_ids[: position + 1], "stop"
-        stopped = any(word in self.chat.tokenizer.decode(new_ids) for word in stop)
-        return new_ids, "stop" if stopped or len(new_ids) < cap else "length"
+        return [ids.tolist() for ids in output[:, longest:]]
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
@@ -186,3 +195,15 @@ def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 
 def _opened(batch: Sequence[Job], pixels: ThreadPoolExecutor) -> list[tuple[Job, Future[Episode]]]:
     return [(job, pixels.submit(job.open)) for job in batch]
+
+
+def _episode(job: Job, opening: Future[Episode]) -> Episode:
+    """The episode of a job that is being opened.
+
+    Raises:
+        EngineFault: it could not be.
+    """
+    try:
+        return opening.result()
+    except Exception as error:
+        raise EngineFault(f"{job.key}: {type(error).__name__}: {error}", (job.key,)) from error

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -15,7 +17,11 @@ from ..core.png import png
 from ..core.turns import Reply, Turn
 from ..processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
+from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping
+
+if TYPE_CHECKING:
+    import openai
 
 GRIDS = {
     "qwen2.5-vl": VisionGrid(factor=28, coordinates="absolute"),
@@ -30,12 +36,11 @@ class OpenAIEngine(Engine):
     Args:
         model: the name under which the server knows the model.
         base_url: of the API, usually ending in ``/v1``.
-        api_key: sent as the bearer token.
+        api_key_env: environment variable that holds the bearer token; it stands in no argument and no file.
         processor: folder or hub id whose processor tells the grid; without it, ``grid`` does.
         grid: a name in `GRIDS`.
         concurrency: requests under way.
-        temperature: 0 decodes greedily.
-        seed: sent with every request.
+        temperature, top_p, top_k, repetition_penalty, seed: see `Decoding`.
         attempts: how often a turn is asked before its sample counts as failed.
         timeout_s: a request without a complete reply by then is asked again.
         retry_delay_s: up to this long is waited before the second attempt, doubling after that.
@@ -47,11 +52,14 @@ class OpenAIEngine(Engine):
         model: str,
         *,
         base_url: str,
-        api_key: str = "EMPTY",
+        api_key_env: str | None = None,
         processor: str | None = None,
         grid: str = "qwen2.5-vl",
         concurrency: int = 16,
         temperature: float = 0.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        repetition_penalty: float = 1.0,
         seed: int = 42,
         attempts: int = 4,
         timeout_s: float = 600.0,
@@ -68,10 +76,12 @@ class OpenAIEngine(Engine):
             else vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
         )
         self._model, self._base_url, self._concurrency = model, base_url, concurrency
-        self._temperature, self._seed = temperature, seed
+        self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
+        # what the API of OpenAI itself does not know; servers that do would follow the checkpoint's wishes without it
+        self._extras: dict[str, Any] = {"top_k": top_k or -1, "repetition_penalty": repetition_penalty}
         self._patience = Patience(attempts=attempts, first_delay_s=retry_delay_s)
         self._thread = LoopThread()
-        self._client = AsyncOpenAI(base_url=base_url, api_key=api_key, timeout=timeout_s, max_retries=0)
+        self._client = AsyncOpenAI(base_url=base_url, api_key=_api_key(api_key_env), timeout=timeout_s, max_retries=0)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -79,15 +89,14 @@ class OpenAIEngine(Engine):
             "engine": "openai",
             "model": self._model,
             "grid": f"{self.grid.factor} {self.grid.coordinates}",
-            "temperature": self._temperature,
-            "seed": self._seed,
+            **self.decoding.identity,
         }
 
     def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
         self._thread.run(
             play_overlapping(
                 jobs,
-                lambda: _Conversation(self),
+                lambda key: _Conversation(self, key),
                 finished,
                 concurrency=self._concurrency,
                 patience=self._patience,
@@ -98,8 +107,8 @@ class OpenAIEngine(Engine):
         self._thread.run(self._client.close())
         self._thread.close()
 
-    async def complete(self, messages: list[dict[str, Any]], turn: Turn) -> Reply:
-        """The server's reply to a conversation whose last message is ``turn``.
+    async def complete(self, messages: list[dict[str, Any]], turn: Turn, *, key: str) -> Reply:
+        """The server's reply to a conversation whose last message is ``turn``; ``key`` names the sample.
 
         Raises:
             EngineRefused: a status of 4xx other than 408, 409 and 429: asking again is of no use.
@@ -111,12 +120,16 @@ class OpenAIEngine(Engine):
             response = await self._client.chat.completions.create(
                 model=self._model,
                 messages=messages,  # type: ignore[arg-type]
-                temperature=self._temperature,
+                temperature=self.decoding.temperature,
+                top_p=self.decoding.top_p,
                 max_tokens=turn.max_new_tokens,
-                seed=self._seed,
+                seed=self.decoding.seed_of(key, turn.name),
                 stop=list(turn.stop) or openai.omit,
+                extra_body=self._extras,
             )
         except openai.APIStatusError as error:
+            if self._forgo_extras(error):
+                return await self.complete(messages, turn, key=key)
             message = f"{self._base_url} answered {error.status_code} to the {turn.name} turn: {error.message}"
             if error.status_code in (408, 409, 429) or error.status_code >= 500:
                 raise EngineUnavailable(message, _retry_after_s(error)) from error
@@ -126,6 +139,19 @@ class OpenAIEngine(Engine):
                 f"{self._base_url} gave no reply to the {turn.name} turn: {type(error).__name__}: {error}"
             ) from error
         return self._reply(response, turn)
+
+    def _forgo_extras(self, error: openai.APIStatusError) -> bool:
+        """Whether a server that does not know what is not OpenAI's can be asked without, as nothing is lost by it."""
+        names = [name for name in self._extras if name in error.message]
+        neutral = self.decoding.top_k == 0 and self.decoding.repetition_penalty == 1
+        if error.status_code not in (400, 422) or not names or not neutral:
+            return False
+        warnings.warn(
+            f"{self._base_url} does not take {' and '.join(names)}: it decodes by its own defaults for them",
+            stacklevel=2,
+        )
+        self._extras = {}
+        return True
 
     def _reply(self, response: Any, turn: Turn) -> Reply:
         choices = getattr(response, "choices", None)
@@ -151,6 +177,7 @@ class _Conversation:
     """Messages so far, images as data URLs; they move on only when a reply has come."""
 
     engine: OpenAIEngine
+    key: str
     messages: list[dict[str, Any]] = field(default_factory=list)
     encoded: tuple[Turn, str] | None = None
 
@@ -165,7 +192,7 @@ class _Conversation:
             {"type": "text", "text": turn.text},
         ]
         messages = [*before, {"role": "user", "content": content}]
-        reply = await self.engine.complete(messages, turn)
+        reply = await self.engine.complete(messages, turn, key=self.key)
         self.messages = [*messages, {"role": "assistant", "content": reply.text}]
         return reply
 
@@ -173,6 +200,19 @@ class _Conversation:
 def data_url(image: Image.Image) -> str:
     """The image as a lossless PNG data URL."""
     return "data:image/png;base64," + base64.b64encode(png(image)).decode("ascii")
+
+
+def _api_key(variable: str | None) -> str:
+    """The bearer token; servers of one's own want any.
+
+    Raises:
+        ValueError: the variable is not set.
+    """
+    if variable is None:
+        return "EMPTY"
+    if not os.environ.get(variable):
+        raise ValueError(f"api_key_env={variable}: there is no environment variable {variable}, or it is empty")
+    return os.environ[variable]
 
 
 def _unicode(text: str) -> str:

@@ -75,7 +75,10 @@ def test_the_conversation(panels: Path, tmp_path: Path) -> None:
         for body in (first, second):
             assert body["temperature"] == 0
             assert body["max_tokens"] == 1024
-            assert body["seed"] == 42
+            assert body["top_p"] == 1
+            assert (body["top_k"], body["repetition_penalty"]) == (-1, 1), "a server would follow the checkpoint's"
+    seeds = [body["seed"] for body in server.requests]
+    assert len(set(seeds)) == len(seeds), "another for each sample and turn"
     assert all(entry["returned"] == "C" for entry in run.entries)
 
 

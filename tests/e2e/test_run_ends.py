@@ -107,7 +107,7 @@ def test_a_full_disk_under_the_journal(task: Path, tmp_path: Path) -> None:
         text=True,
         timeout=600,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (7000, 7000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)),
     )
     full = Run(folder, done.returncode, done.stdout)
     stopped(full, "could not be written", "File too large", "make room")
