@@ -61,7 +61,13 @@ def plain() -> Iterator[HFEngine]:
 def test_a_checkpoints_own_wishes_are_not_followed(plain: HFEngine, tmp_path: Path) -> None:
     folder = shutil.copytree(POLICY, tmp_path / "wishful")
     wishes = json.loads((folder / "generation_config.json").read_text())
-    wishes |= {"do_sample": True, "temperature": 2.0, "top_k": 500, "repetition_penalty": 1.8, "max_length": 9}
+    wishes |= {
+        "do_sample": True,
+        "temperature": 2.0,
+        "top_k": 500,
+        "repetition_penalty": 1.8,
+        "no_repeat_ngram_size": 2,
+    }
     (folder / "generation_config.json").write_text(json.dumps(wishes))
     wishful = HFEngine(str(folder), device="cpu")
     assert replies(wishful, "a", "b") == replies(plain, "a", "b")

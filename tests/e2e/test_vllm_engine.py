@@ -1,0 +1,45 @@
+"""vLLM with two replicas in a process of its own, as the engine opens it: seeds, caches, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lmms_runs import OFFLINE, ROOT, TINY
+
+SCRIPT = Path(__file__).with_name("vllm_engine_script.py")
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, Any]:
+    """What `vllm_engine_script` printed."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), '{"data_parallel_size": 2}'],
+        cwd=ROOT,
+        env={**os.environ, **OFFLINE, "PYTHONPATH": str(TINY)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{")))
+
+
+def test_samples_of_one_question_differ_and_come_again(told: dict[str, Any]) -> None:
+    assert len({tuple(replies) for replies in told["first"].values()}) > 1
+    assert told["again"] == told["first"]
+
+
+def test_a_second_turn_goes_to_the_replica_that_has_the_first(told: dict[str, Any]) -> None:
+    assert len(told["cached"]) == 4
+    assert all(cached >= 32 for cached in told["cached"]), "at least a block of the first turn"
+
+
+def test_an_over_long_prompt_is_refused_at_once(told: dict[str, Any]) -> None:
+    assert "t/test/9: EngineRefused: vLLM does not take the look turn" in told["refused"]

@@ -1,0 +1,65 @@
+"""Plays the shipped policy through vLLM in a process of its own; prints what happened as JSON. Used by a test."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from drawing import original
+from world import first_seed, make_scene
+
+from ergo_plugins.core.questions import split_question
+from ergo_plugins.core.turns import Episode, Outcome
+from ergo_plugins.engines.base import EngineFault, Job
+from ergo_plugins.engines.vllm import VLLMEngine
+from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from ergo_plugins.methods.ergo_prompts import read_prompts
+
+TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
+SCENE = make_scene(first_seed("test"))
+CONFIG = ZoomConfig(
+    coarse_tokens=16,
+    crop_tokens=16,
+    zoom_new_tokens=24,
+    answer_new_tokens=24,
+    resample="box",
+    prompts=read_prompts(TINY / "prompts.yaml"),
+)
+
+
+def main() -> None:
+    """Sample the same question four times, twice over, and ask one that is too long."""
+    engine = VLLMEngine(
+        str(TINY / "policy"),
+        temperature=1.5,
+        dtype="float32",
+        enforce_eager=True,
+        max_model_len=256,
+        block_size=32,
+        **json.loads(sys.argv[1]),
+    )
+
+    def episode(config: ZoomConfig) -> Episode:
+        return zoom_episode(original(SCENE), split_question(SCENE.text), config, engine.grid)
+
+    def sampled() -> tuple[dict[str, list[str]], list[int | None]]:
+        outcomes: dict[str, Outcome] = {}
+        jobs = [Job(f"t/test/{i}", lambda: episode(CONFIG)) for i in range(4)]
+        engine.play_all(jobs, lambda job, outcome: outcomes.update({job.key: outcome}))
+        replies = {key: [turn.reply for turn in outcome.turns] for key, outcome in outcomes.items()}
+        return replies, [outcome.turns[1].cached_tokens for outcome in outcomes.values()]
+
+    (first, cached), (again, _) = sampled(), sampled()
+    told = {"first": first, "cached": cached, "again": again, "refused": ""}
+    try:
+        engine.play_all([Job("t/test/9", lambda: episode(replace(CONFIG, coarse_tokens=400)))], lambda *_: None)
+    except EngineFault as fault:
+        told["refused"] = str(fault)
+    engine.close()
+    print("\n" + json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
