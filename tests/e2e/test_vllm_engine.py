@@ -37,7 +37,7 @@ def test_samples_of_one_question_differ_and_come_again(told: dict[str, Any]) -> 
 
 
 def test_a_second_turn_goes_to_the_replica_that_has_the_first(told: dict[str, Any]) -> None:
-    assert len(told["cached"]) == 4
+    assert len(told["cached"]) >= 8
     assert all(cached >= 32 for cached in told["cached"]), "at least a block of the first turn"
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from drawing import original
-from world import first_seed, make_scene
+from world import Scene, first_seed, make_scene
 
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Episode, Outcome
@@ -41,18 +41,24 @@ def main() -> None:
         **json.loads(sys.argv[1]),
     )
 
-    def episode(config: ZoomConfig) -> Episode:
-        return zoom_episode(original(SCENE), split_question(SCENE.text), config, engine.grid)
+    def episode(config: ZoomConfig, scene: Scene = SCENE) -> Episode:
+        return zoom_episode(original(scene), split_question(scene.text), config, engine.grid)
 
-    def sampled() -> tuple[dict[str, list[str]], list[int | None]]:
+    def pinned() -> list[int | None]:
+        """Tokens of each second turn that came from a cache; no two samples have an image in common."""
+        outcomes: list[Outcome] = []
+        scenes = [make_scene(first_seed("test") + 1 + i) for i in range(12)]
+        jobs = [Job(f"t/test/{i}", lambda scene=scene: episode(CONFIG, scene)) for i, scene in enumerate(scenes, 10)]
+        engine.play_all(jobs, lambda _job, outcome: outcomes.append(outcome))
+        return [outcome.turns[1].cached_tokens for outcome in outcomes if len(outcome.turns) == 2]
+
+    def sampled() -> dict[str, list[str]]:
         outcomes: dict[str, Outcome] = {}
         jobs = [Job(f"t/test/{i}", lambda: episode(CONFIG)) for i in range(4)]
         engine.play_all(jobs, lambda job, outcome: outcomes.update({job.key: outcome}))
-        replies = {key: [turn.reply for turn in outcome.turns] for key, outcome in outcomes.items()}
-        return replies, [outcome.turns[1].cached_tokens for outcome in outcomes.values()]
+        return {key: [turn.reply for turn in outcome.turns] for key, outcome in outcomes.items()}
 
-    (first, cached), (again, _) = sampled(), sampled()
-    told = {"first": first, "cached": cached, "again": again, "refused": ""}
+    told = {"first": sampled(), "again": sampled(), "cached": pinned(), "refused": ""}
     try:
         engine.play_all([Job("t/test/9", lambda: episode(replace(CONFIG, coarse_tokens=400)))], lambda *_: None)
     except EngineFault as fault:
