@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ergo_plugins.cli import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted([*ROOT.glob("recipes/**/*.sh"), *ROOT.glob("tests/*.sh")])
@@ -47,7 +50,33 @@ def test_the_environment_refuses_an_unsupported_python(tmp_path: Path) -> None:
     assert "Python 3.10, 3.11 or 3.12 is needed" in refused.stderr
 
 
-def test_files_the_readme_names_exist() -> None:
-    named = re.findall(r"(?:recipes|tests|constraints)/[\w./]+\w", (ROOT / "README.md").read_text())
+DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+COMMANDS = [
+    (document.name, command)
+    for document in DOCUMENTS
+    for block in re.findall(r"```bash\n(.*?)```", document.read_text(), re.DOTALL)
+    for command in block.replace("\\\n", " ").splitlines()
+    if command and not command.startswith("#")
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_documents_name_exist(document: Path) -> None:
+    named = re.findall(r"(?:recipes|tests|constraints|docs)/[\w./-]+\w", document.read_text())
     assert named
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_commands_are_found_in_the_documents() -> None:
+    assert len(COMMANDS) > 20
+
+
+@pytest.mark.parametrize(("document", "command"), COMMANDS, ids=lambda text: text[:50])
+def test_a_documented_command_is_one(document: str, command: str) -> None:
+    """Shell that parses; scripts that are there, and options of ours that our own parser takes."""
+    if not re.match(r"srun|export|head=", command):  # lines of one batch script belong together
+        subprocess.run(["bash", "-n", "-c", command.removesuffix("&")], check=True)
+    words = shlex.split(command, comments=True)
+    assert all((ROOT / word).is_file() for word in words if re.fullmatch(r"recipes/\S+\.sh", word))
+    if words[:1] == ["ergo"]:
+        build_parser().parse_args(words[1:])
