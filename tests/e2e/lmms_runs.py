@@ -74,6 +74,11 @@ def lmms_eval_command(model: str, tasks: Path, folder: Path, /, **arguments: Any
     return [*command.split(), "--model_args", model_args, "--include_path", str(tasks), "--output_path", str(folder)]
 
 
+def environment_of() -> dict[str, str]:
+    """Variables of a run."""
+    return {**os.environ, **OFFLINE}
+
+
 def lmms_eval(model: str, tasks: Path, folder: Path, /, **arguments: Any) -> Run:
     """Run stock lmms-eval on ``ergo_panels`` in a process of its own, to its end."""
     folder.mkdir(parents=True, exist_ok=True)

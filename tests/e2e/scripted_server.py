@@ -21,10 +21,12 @@ class ScriptedServer:
     Attributes:
         base_url: of the API.
         requests: bodies in the order in which they came.
+        keys: their Authorization headers.
     """
 
     base_url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
 
 
 def completion(text: str, finish_reason: str = "stop") -> dict[str, Any]:
@@ -53,6 +55,7 @@ def serving(script: Script, headers: dict[str, str] | None = None) -> Iterator[S
             with lock:
                 number = len(server.requests)
                 server.requests.append(body)
+                server.keys.append(self.headers["Authorization"])
             status, answer = script(body, number)
             if isinstance(answer, str):
                 answer = completion(answer)
