@@ -125,11 +125,14 @@ def r_acc(answer_correct: bool) -> float:
 
 
 def r_format(outcome: Outcome) -> float:
-    """1 if there is a usable box and both replies are exactly a thought and what was asked for, each in its tags."""
+    """1 if there is a usable box and both replies are exactly a thought and what was asked for, each in its tags.
+
+    How the prompt itself began a reply belongs to it: where the template opens ``<think>``, no policy writes that tag.
+    """
     if outcome.box_source is None or len(outcome.turns) != 2:
         return 0.0
-    look, answer = outcome.turns
-    return float(is_well_formed_look(look.reply) and is_well_formed_answer(answer.reply))
+    look, answer = (turn.opened + turn.reply for turn in outcome.turns)
+    return float(is_well_formed_look(look) and is_well_formed_answer(answer))
 
 
 def coverage(outcome: Outcome, target: Box) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from PIL import Image
 from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 from ergo_plugins.core.turns import Outcome
@@ -83,6 +85,35 @@ def test_the_conversation_reads_as_the_chat_template_writes_it(tmp_path: Path) -
     assert output.prompt_ids + output.response_ids == list(expected)[:-1]  # the template ends with a newline
 
 
+def test_the_first_view_comes_first_and_then_its_crop(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    row = panel_row(tmp_path)
+    picture = Image.new("RGB", (448, 448), "red")
+    picture.paste("blue", (0, 0, 112, 112))  # what LOOK points at
+    picture.save(row["extra_info"]["image_path"])
+    (output,) = made.run(row)
+    for look, crop in (output.multi_modal_data["images"], made.policy.asked[1]["image_data"]):
+        assert (look.getpixel((5, 5)), look.getpixel((100, 100))) == ((0, 0, 255), (255, 0, 0))
+        assert {crop.getpixel((x, y)) for x in (5, 100) for y in (5, 100)} == {(0, 0, 255)}
+
+
+def test_every_row_of_a_process_has_its_own_words_and_as_many_places_as_its_views_take(tmp_path: Path) -> None:
+    """The tokens of first messages are shared by the rollouts of a prompt, and by no others."""
+    made = bench(LOOK + END, ANSWER + END, overrides=("+ergo.zoom.stage1_question=full",))
+    for question, height in itertools.product(("Which?", "Which pattern?"), (448, 224)):
+        text = f"{question}\nA. plain\nB. checkered"
+        row = panel_row(tmp_path, question=text)
+        with Image.open(row["extra_info"]["image_path"]) as image:
+            image.crop((0, 0, 448, height)).save(row["extra_info"]["image_path"])
+        (output,) = made.run(row)
+        look, answer = recorded(output).turns
+        assert (look.view.width, look.view.height) == ((112, 112) if height == 448 else (140, 56))
+        assert images_in(made, output.prompt_ids) == look.visual_tokens
+        assert images_in(made, output.response_ids) == answer.visual_tokens
+        assert text in made.tokenizer.decode(output.prompt_ids)
+        assert text in made.tokenizer.decode(output.response_ids)
+
+
 def test_each_turn_has_its_own_cap_and_the_first_its_stop_string(tmp_path: Path) -> None:
     made = bench(LOOK, ANSWER, overrides=("ergo.zoom.zoom_new_tokens=20", "ergo.zoom.answer_new_tokens=13"))
     made.run(panel_row(tmp_path))
@@ -118,6 +149,22 @@ def test_an_over_long_trajectory_ends_inside_the_response_length(tmp_path: Path,
     assert any(problem.startswith("truncated") for problem in problems) == (length < 75), problems
     shown = len(output.multi_modal_data["images"])
     assert images_in(made, output.prompt_ids + output.response_ids) == 16 * shown
+
+
+def test_a_second_turn_begins_if_there_is_room_for_one_token_of_its_reply(tmp_path: Path) -> None:
+    (whole,) = bench(LOOK + END, ANSWER + END).run(panel_row(tmp_path))
+    before_the_answer = len(whole.response_mask) - whole.response_mask[::-1].index(0)
+
+    def with_room(tokens: int) -> Any:
+        length = f"data.max_response_length={before_the_answer + tokens}"
+        (output,) = bench(LOOK + END, ANSWER + END, overrides=(length,)).run(panel_row(tmp_path))
+        return output
+
+    none, one = with_room(0), with_room(1)
+    assert recorded(none).problems[-1] == "truncated: no room for the answer turn within the response length"
+    assert len(none.multi_modal_data["images"]) == 1
+    assert "truncated: the answer reply reached its token cap" in recorded(one).problems
+    assert one.response_ids == whole.response_ids[: before_the_answer + 1]
 
 
 def test_a_reply_cut_at_its_cap_is_recorded(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,31 @@ def test_the_reward_and_all_its_parts(tmp_path: Path) -> None:
     assert info["visual_tokens"] == 32
 
 
+@pytest.mark.parametrize(
+    ("part", "changed", "target_box", "score"),
+    [
+        ("accuracy", {"answer": "A"}, None, 2.5),
+        (
+            "format",
+            {"turns": (*outcome().turns[:1], replace(outcome().turns[1], reply="<answer>B</answer>"))},
+            None,
+            2.5,
+        ),
+        ("region", {}, [336.0, 336.0, 448.0, 448.0], 2.5),
+        ("box", {"box_source": Box(0, 0, 448, 448)}, [0.0, 0.0, 224.0, 224.0], 3.0),
+    ],
+)
+def test_each_part_is_logged_under_its_own_name(
+    tmp_path: Path, part: str, changed: dict[str, Any], target_box: Any, score: float
+) -> None:
+    row = panel_row(tmp_path, **({"target_box": target_box} if target_box else {}))
+    given = rewarded(row, {"ergo": outcome(**changed).to_json()})
+    info = given["reward_extra_info"]
+    assert given["reward_score"] == score
+    assert {name for name in ("region", "box", "accuracy", "format") if info[name] == 0} == {part}
+    assert info["acc"] == info["accuracy"]
+
+
 def test_the_keys_are_the_same_for_every_trajectory(tmp_path: Path) -> None:
     row = panel_row(tmp_path)
     lost = outcome(box_source=None, answer="", turns=())
@@ -105,6 +131,26 @@ def test_a_tools_record_is_completed_by_the_answer_that_followed(tmp_path: Path)
     fields = {"ergo": unanswered.to_json(), "ergo_unanswered": True}
     response = f"{LOOK}\nuser\nWhich?\nassistant\n{ANSWER}"
     assert rewarded(panel_row(tmp_path), fields, TOOL_LOOP, response=response)["reward_score"] == 3.5
+
+
+HEADER = "user\nassistant\nwhat else?\nassistant\n"
+
+
+@pytest.mark.parametrize("look", [LOOK, f"<think>red\n{HEADER}</think><zoom>[0, 0, 28, 28]</zoom>"])
+@pytest.mark.parametrize("asked", ["Which?", f"Which? {HEADER}"])
+@pytest.mark.parametrize("thought", ["dots", f"dots\n{HEADER}so"])
+def test_words_of_a_header_in_a_reply_or_a_question_are_no_header(
+    tmp_path: Path, look: str, asked: str, thought: str
+) -> None:
+    answer = f"<think>{thought}</think><answer>B</answer>"
+    first, second = outcome().turns
+    unanswered = outcome(answer="", turns=(replace(first, reply=look), replace(second, reply="")))
+    fields = {"ergo": unanswered.to_json(), "ergo_unanswered": True, "ergo_asked": asked}
+    response = f"{look}\nuser\n{asked}\nassistant\n{answer}"
+    given = rewarded(panel_row(tmp_path), fields, TOOL_LOOP, response=response)
+    record = json.loads(given["reward_extra_info"][ROLLOUT_RECORD])
+    assert record["outcome"]["turns"][1]["reply"] == answer
+    assert given["reward_score"] == 3.5
 
 
 def test_in_the_tool_loop_a_policy_may_answer_without_looking(tmp_path: Path) -> None:

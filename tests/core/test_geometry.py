@@ -173,6 +173,14 @@ def test_a_crop_is_inside_the_image_whole_and_within_the_rules(
     assert long <= short * rules.max_aspect or fills_the_image
 
 
+def test_the_short_side_is_rounded_up_to_the_aspect() -> None:
+    square = Size(1000, 1000)
+    crop, repairs = to_source(Box(0, 500, 205, 501), square, square, CropRules(min_side_px=1, max_aspect=10))
+    assert crop is not None
+    assert (crop.width, crop.height) == (205, 21)  # 20 would be 10.25 : 1
+    assert repairs == ("aspect capped",)
+
+
 @given(model_boxes(), sizes, sizes, rules)
 @settings(max_examples=200)
 def test_a_usable_crop_is_not_changed_again(box: Box, frame: Size, source: Size, rules: CropRules) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,42 +48,59 @@ def outcome(
 
 
 WEIGHTS = (
-    RewardConfig(),
+    RewardConfig(),  # the paper's full reward, E
     RewardConfig(alpha=0.5, beta=0.25),
-    RewardConfig(alpha=1, beta=2),
+    RewardConfig(beta=2),
     RewardConfig(alpha=0, beta=0),  # A: r_acc and format only
     RewardConfig(beta=0, accuracy=0),  # B: r_region only
     RewardConfig(beta=1, accuracy=0),  # C: + r_box
-    RewardConfig(beta=0.5, accuracy=0),  # D: + weighting
-    RewardConfig(tce=0.3, accuracy=0.7, format=0.1, gamma=0.2),
+    RewardConfig(accuracy=0),  # D: + weighting
+    RewardConfig(tce=0.3, accuracy=0.7, format=0.1, gamma=0.2),  # no box of the table is that small
+)
+
+NOTHING = (0.0,) * len(WEIGHTS)
+# crop, what the judge says, answer ("" for a reply without one), form of the first reply
+# -> region, box at gamma 0.6, accuracy, format -> the total under each of WEIGHTS, all worked out by hand
+TRUTH: tuple[tuple[Any, ...], ...] = (
+    (SMALL, True, "B", "good", (1, 1, 1, 1), (3.5, 2.75, 5, 2, 2, 3, 2.5, 1.1)),
+    (SMALL, True, "B", "bad", (1, 1, 1, 0), (2.5, 1.75, 4, 1, 1, 2, 1.5, 1.0)),
+    (SMALL, True, "A", "good", (1, 1, 0, 1), (2.5, 1.75, 4, 1, 2, 3, 2.5, 0.4)),
+    (SMALL, True, "A", "bad", (1, 1, 0, 0), (1.5, 0.75, 3, 0, 1, 2, 1.5, 0.3)),
+    (SMALL, True, "", "good", (1, 1, 0, 0), (1.5, 0.75, 3, 0, 1, 2, 1.5, 0.3)),
+    (SMALL, True, "", "bad", (1, 1, 0, 0), (1.5, 0.75, 3, 0, 1, 2, 1.5, 0.3)),
+    (SMALL, False, "B", "good", (0, 1, 1, 1), (2.5, 2.25, 4, 2, 1, 2, 1.5, 0.8)),
+    (SMALL, False, "B", "bad", (0, 1, 1, 0), (1.5, 1.25, 3, 1, 0, 1, 0.5, 0.7)),
+    (SMALL, False, "A", "good", (0, 1, 0, 1), (1.5, 1.25, 3, 1, 1, 2, 1.5, 0.1)),
+    (SMALL, False, "A", "bad", (0, 1, 0, 0), (0.5, 0.25, 2, 0, 0, 1, 0.5, 0.0)),
+    (EXACTLY_GAMMA, True, "B", "good", (1, 1, 1, 1), (3.5, 2.75, 5, 2, 2, 3, 2.5, 1.1)),
+    (EXACTLY_GAMMA, False, "A", "bad", (0, 1, 0, 0), (0.5, 0.25, 2, 0, 0, 1, 0.5, 0.0)),
+    (LARGE, True, "B", "good", (1, 0, 1, 1), (3, 2.5, 3, 2, 2, 2, 2, 1.1)),
+    (LARGE, True, "B", "bad", (1, 0, 1, 0), (2, 1.5, 2, 1, 1, 1, 1, 1.0)),
+    (LARGE, True, "A", "good", (1, 0, 0, 1), (2, 1.5, 2, 1, 2, 2, 2, 0.4)),
+    (LARGE, True, "A", "bad", (1, 0, 0, 0), (1, 0.5, 1, 0, 1, 1, 1, 0.3)),
+    (LARGE, False, "B", "good", (0, 0, 1, 1), (2, 2, 2, 2, 1, 1, 1, 0.8)),
+    (LARGE, False, "B", "bad", (0, 0, 1, 0), (1, 1, 1, 1, 0, 0, 0, 0.7)),
+    (LARGE, False, "A", "good", (0, 0, 0, 1), (1, 1, 1, 1, 1, 1, 1, 0.1)),
+    (LARGE, False, "A", "bad", (0, 0, 0, 0), NOTHING),
+    (LARGE, False, "", "good", (0, 0, 0, 0), NOTHING),
+    (None, True, "B", "good", (0, 0, 1, 0), (1, 1, 1, 1, 0, 0, 0, 0.7)),
+    (None, False, "B", "bad", (0, 0, 1, 0), (1, 1, 1, 1, 0, 0, 0, 0.7)),
+    (None, True, "A", "good", (0, 0, 0, 0), NOTHING),
+    (None, False, "", "bad", (0, 0, 0, 0), NOTHING),
 )
 
 
-@pytest.mark.parametrize("config", WEIGHTS)
-@pytest.mark.parametrize("well_formed", [True, False])
-@pytest.mark.parametrize("box", [SMALL, EXACTLY_GAMMA, LARGE, None])
-@pytest.mark.parametrize("judge_says", [True, False])
-@pytest.mark.parametrize("answer", ["B", "A", ""])
-def test_truth_table(answer: str, judge_says: bool, box: Box | None, well_formed: bool, config: RewardConfig) -> None:
-    trajectory = outcome(box, answer, look=GOOD_LOOK if well_formed else "I look <zoom>[1, 2, 30, 40]</zoom>")
-    if not answer:
-        trajectory = replace(trajectory, turns=(trajectory.turns[0], replace(trajectory.turns[1], reply="no tag")))
-    got = score(trajectory, TARGET, judge_says, config)
-
-    share = {None: None, SMALL: 0.3, EXACTLY_GAMMA: 0.6, LARGE: 0.8}[box]
-    region = 1.0 if judge_says and box is not None else 0.0
-    small = 1.0 if share is not None and share <= config.gamma else 0.0
-    right = 1.0 if answer == "B" else 0.0
-    form = 1.0 if well_formed and box is not None and answer else 0.0
-    assert got.as_dict() == {
-        "total": config.tce * (config.alpha * region + config.beta * small)
-        + config.accuracy * right
-        + config.format * form,
-        "region": region,
-        "box": small,
-        "accuracy": right,
-        "format": form,
-    }
+@pytest.mark.parametrize(("box", "judge_says", "answer", "form", "parts", "totals"), TRUTH)
+def test_truth_table(
+    box: Box | None, judge_says: bool, answer: str, form: str, parts: Sequence[int], totals: Sequence[float]
+) -> None:
+    look = GOOD_LOOK if form == "good" else "I look <zoom>[1, 2, 30, 40]</zoom>"
+    trajectory = outcome(box, answer, look=look, reply=None if answer else "no tag")
+    for config, total in zip(WEIGHTS, totals, strict=True):
+        got = score(trajectory, TARGET, judge_says, config)
+        small = 0 if config.gamma == 0.2 else parts[1]
+        assert (got.region, got.box, got.accuracy, got.format) == (parts[0], small, *parts[2:])
+        assert got.total == pytest.approx(total, abs=1e-12), config
 
 
 def test_the_papers_full_reward() -> None:
@@ -103,6 +122,21 @@ def test_the_papers_full_reward() -> None:
 )
 def test_ill_formed_replies_earn_no_format(look: str, reply: str | None) -> None:
     assert score(outcome(look=look, reply=reply), TARGET, True, RewardConfig()).format == 0
+
+
+@pytest.mark.parametrize(
+    ("look_opened", "answer_opened", "form"),
+    [("<think>\n", "<think>\n", 1), ("", "<think>\n", 0), ("<think>\n", "", 0), ("", "", 0), ("<think", "<think>", 0)],
+)
+def test_a_thought_that_the_prompt_opened_belongs_to_the_reply(
+    look_opened: str, answer_opened: str, form: float
+) -> None:
+    played = outcome(look="I look</think><zoom>[1,2,3,4]</zoom>", reply="seen</think><answer>B</answer>")
+    look, answer = played.turns
+    turns = (replace(look, opened=look_opened), replace(answer, opened=answer_opened))
+    assert score(replace(played, turns=turns), TARGET, True, RewardConfig()).format == form
+    said_twice = replace(played, turns=tuple(replace(turn, opened="<think>\n") for turn in outcome().turns))
+    assert score(said_twice, TARGET, True, RewardConfig()).format == 0  # "<think>\n<think>there</think>…"
 
 
 def test_an_unfinished_trajectory_earns_nothing() -> None:
