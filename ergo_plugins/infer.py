@@ -38,7 +38,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--engine", choices=tuple(ENGINES), default="hf", help="%(default)s")
     parser.add_argument("--base-url", metavar="URL", help="of the server, for --engine openai; usually ends in /v1")
-    parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai")
+    parser.add_argument(
+        "--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai"
+    )
     parser.add_argument("--coarse-tokens", type=int, metavar="N", default=_DEFAULTS.coarse_tokens, help="%(default)s")
     parser.add_argument("--crop-tokens", type=int, metavar="N", default=_DEFAULTS.crop_tokens, help="%(default)s")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file")

@@ -96,6 +96,10 @@ def whole(size: Size) -> Box:
     return Box(0, 0, size.width, size.height)
 
 
+Coordinates = Literal["absolute", "relative"]
+"""Boxes in pixels of the view (Qwen2.5-VL), or in thousandths of its sides (Qwen3-VL)."""
+
+
 @dataclass(frozen=True, slots=True)
 class VisionGrid:
     """How a model family turns pixels into tokens and writes coordinates.
@@ -108,7 +112,7 @@ class VisionGrid:
     """
 
     factor: int = 28
-    coordinates: Literal["absolute", "relative"] = "absolute"
+    coordinates: Coordinates = "absolute"
     min_tokens: int = 4
     max_tokens: int = 16384
 

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from ..core.geometry import Coordinates
 from ..methods.ergo import Prompts
 from ..methods.ergo_prompts import read_prompts
 from ..usage import CommandError
@@ -41,6 +42,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--agent", choices=("ergo_zoom", "tool_agent"), default="ergo_zoom", help="who plays the rows")
     parser.add_argument("--coarse-tokens", type=int, default=640, help="for tool_agent: budget of the first view")
     parser.add_argument("--factor", type=int, default=28, help="for tool_agent: pixels a visual token and side")
+    parser.add_argument(
+        "--coordinates",
+        choices=get_args(Coordinates),
+        help="for tool_agent: how the model writes boxes; by default relative with --factor 32, as Qwen3-VL does",
+    )
     parser.add_argument("--prompts", type=Path, help="for tool_agent: words of the first turn, as in ergo.zoom.prompts")
     parser.add_argument("--columns", default="", help="names that differ in this release: question=problem,box=bbox")
     return parser
@@ -68,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     to_row: Callable[[int, Checked], Row] = partial(row, args.source)
     if args.agent == "tool_agent":
         prompts = read_prompts(args.prompts) if args.prompts else Prompts()
-        to_row = partial(tool_row, args.source, prompts, args.coarse_tokens * args.factor**2)
+        coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")
+        to_row = partial(tool_row, args.source, prompts, coordinates, args.coarse_tokens * args.factor**2)
     for name, samples in (("train", training), ("validation", held_out)):
         if samples:
             table = pa.Table.from_pylist(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..core.geometry import Coordinates
 from ..core.questions import split_question
-from ..methods.ergo import Prompts
+from ..methods.ergo import Prompts, fill
 from .samples import Checked
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
-COORDINATES = "pixels of this image"
 
 
 def row(data_source: str, index: int, sample: Checked) -> Row:
@@ -34,17 +34,20 @@ def row(data_source: str, index: int, sample: Checked) -> Row:
     }
 
 
-def tool_row(data_source: str, prompts: Prompts, max_pixels: int, index: int, sample: Checked) -> Row:
+def tool_row(
+    data_source: str, prompts: Prompts, coordinates: Coordinates, max_pixels: int, index: int, sample: Checked
+) -> Row:
     """A row for verl's ``tool_agent`` loop with `verl_plugin.crop_tool`: the first turn as ERGO words it.
 
     Args:
+        coordinates: how the model writes boxes.
         max_pixels: budget of the first view, which verl's image loading heeds.
     """
     stem = split_question(sample.question).stem
-    look = prompts.look.replace("{coordinates}", COORDINATES).replace("{question}", stem)
-    system = [{"role": "system", "content": prompts.system}] if prompts.system else []
+    system, look = (fill(text, stem, coordinates) for text in (prompts.system, prompts.look))
+    first = [{"role": "system", "content": system}] if system else []
     made = row(data_source, index, sample)
-    made["prompt"] = [*system, {"role": "user", "content": f"<image>{look}"}]
+    made["prompt"] = [*first, {"role": "user", "content": f"<image>{look}"}]
     made["images"] = [{"image": str(sample.image), "max_pixels": max_pixels}]
     made["extra_info"]["tools_kwargs"] = {"zoom": {"create_kwargs": {"question": sample.question}}}
     made["agent_name"] = "tool_agent"

@@ -29,6 +29,9 @@ GRIDS = {
 }
 """Grids for servers whose model has no processor at hand."""
 
+WHICH_MODEL_S = 10.0
+"""How long a server may take to say which models it has."""
+
 
 class OpenAIEngine(Engine):
     """Chat completions of a server, many samples at a time.
@@ -82,12 +85,14 @@ class OpenAIEngine(Engine):
         self._patience = Patience(attempts=attempts, first_delay_s=retry_delay_s)
         self._thread = LoopThread()
         self._client = AsyncOpenAI(base_url=base_url, api_key=_api_key(api_key_env), timeout=timeout_s, max_retries=0)
+        self._served = self._thread.run(self._root())
 
     @property
     def identity(self) -> dict[str, Any]:
         return {
             "engine": "openai",
             "model": self._model,
+            "served": self._served,
             "grid": f"{self.grid.factor} {self.grid.coordinates}",
             **self.decoding.identity,
         }
@@ -106,6 +111,20 @@ class OpenAIEngine(Engine):
     def close(self) -> None:
         self._thread.run(self._client.close())
         self._thread.close()
+
+    async def _root(self) -> str | None:
+        """Which weights a server says it serves under the model's name, as vLLM and SGLang do; None if it does not."""
+        import openai
+
+        try:
+            known = await self._client.models.list(timeout=WHICH_MODEL_S)
+        except (
+            openai.OpenAIError,
+            ValueError,
+        ):  # a server need not have this list; whether it replies is found out later
+            return None
+        models = [model for model in getattr(known, "data", None) or [] if getattr(model, "id", None) == self._model]
+        return getattr(models[0], "root", None) if models else None
 
     async def complete(self, messages: list[dict[str, Any]], turn: Turn, *, key: str) -> Reply:
         """The server's reply to a conversation whose last message is ``turn``; ``key`` names the sample.

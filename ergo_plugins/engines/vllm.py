@@ -159,7 +159,15 @@ BATCHED_TOKENS = 16384
 """Tokens of one step, as in the training recipe: vLLM's own default for an engine in this process is 2048, and a large
 image alone has more."""
 
-_DECIDES_REPLIES = ("dtype", "quantization", "load_format", "revision", "max_model_len", "hf_overrides")
+_DECIDES_REPLIES = (
+    "dtype",
+    "quantization",
+    "load_format",
+    "revision",
+    "max_model_len",
+    "hf_overrides",
+    "mm_processor_kwargs",
+)
 
 
 class _Conversation:

@@ -9,7 +9,7 @@ from typing import Literal
 from PIL import Image
 
 from ..core.control_tokens import spelled_out
-from ..core.geometry import Box, CropRules, Size, VisionGrid, to_source, whole
+from ..core.geometry import Box, Coordinates, CropRules, Size, VisionGrid, to_source, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.questions import Question
 from ..core.replies import parse_answer, parse_look
@@ -17,6 +17,11 @@ from ..core.turns import Episode, Outcome, Reply, Turn, TurnRecord
 
 METHOD = "ergo"
 STOP_LOOKING = "</zoom>"
+COORDINATES: dict[Coordinates, str] = {
+    "absolute": "pixels of this image",
+    "relative": "thousandths of its width and height (0 to 1000)",
+}
+"""What a prompt calls the frame of a model's boxes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +125,8 @@ def zoom_episode(
     reply = yield Turn(
         name="look",
         image=render(image, whole(source), view, resample=config.resample),
-        text=_fill(config.prompts.look, asked, grid),
-        system=_fill(config.prompts.system, asked, grid),
+        text=fill(config.prompts.look, asked, grid.coordinates),
+        system=fill(config.prompts.system, asked, grid.coordinates),
         max_new_tokens=config.zoom_new_tokens,
         stop=(STOP_LOOKING,),
     )
@@ -135,7 +140,7 @@ def zoom_episode(
     reply = yield Turn(
         name="answer",
         image=crop,
-        text=_fill(config.prompts.answer, question.full, grid),
+        text=fill(config.prompts.answer, question.full, grid.coordinates),
         max_new_tokens=config.answer_new_tokens,
     )
     answer = parse_answer(reply.text)
@@ -161,7 +166,7 @@ def _single_pass(
     reply = yield Turn(
         name="answer",
         image=render(image, whole(source), view, resample=config.resample),
-        text=_fill(config.prompts.direct, question.full, grid),
+        text=fill(config.prompts.direct, question.full, grid.coordinates),
         max_new_tokens=config.answer_new_tokens,
     )
     answer = parse_answer(reply.text)  # tags are welcome, but a plain model is not asked for them
@@ -220,8 +225,6 @@ def _record(name: str, view: Size, grid: VisionGrid, reply: Reply) -> TurnRecord
     )
 
 
-def _fill(template: str, question: str, grid: VisionGrid) -> str:
-    coordinates = (
-        "pixels of this image" if grid.coordinates == "absolute" else "thousandths of its width and height (0 to 1000)"
-    )
-    return template.replace("{coordinates}", coordinates).replace("{question}", spelled_out(question))
+def fill(template: str, question: str, coordinates: Coordinates) -> str:
+    """A prompt with its question, control tokens in it spelled out, and the frame in which boxes are written."""
+    return template.replace("{coordinates}", COORDINATES[coordinates]).replace("{question}", spelled_out(question))

@@ -417,3 +417,19 @@ def vgr_record(reasoning: str) -> dict[str, Any]:
         "image": "a.png",
         "conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": reasoning}],
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "frame"),
+    [
+        ((), "pixels of this image"),
+        (("--factor", "32"), "thousandths of its width"),
+        (("--coordinates", "relative"), "thousandths of its width"),
+        (("--factor", "32", "--coordinates", "absolute"), "pixels of this image"),
+    ],
+)
+def test_a_tools_prompt_names_the_frame_in_which_the_model_writes(
+    images: Path, options: tuple[str, ...], frame: str
+) -> None:
+    (row,) = convert(images, "jsonl", [GOOD], "--agent", "tool_agent", *options)
+    assert frame in row["prompt"][-1]["content"]

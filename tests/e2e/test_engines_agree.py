@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -87,6 +88,8 @@ def test_a_server_says_what_transformers_say(hf_run: Run, server_url: str, panel
     run = lmms_eval("ergo_openai", panels, tmp_path, model="policy", base_url=server_url, processor=POLICY)
     assert run.exit_code == 0, run.log
     assert what_was_said(run) == what_was_said(hf_run)
+    header = (tmp_path / "journal.jsonl").read_text().partition("\n")[0]
+    assert json.loads(header)["settings"]["served"] == str(POLICY), "other weights under the same name are another run"
 
 
 def test_the_prefix_cache_changes_nothing(vllm_run: Run, panels: Path, tmp_path: Path) -> None:
