@@ -90,7 +90,4 @@ class ErgoZoomLoop(AgentLoopBase):
         """What a stock reward manager needs: it is handed neither the prompt nor its image."""
         if self.config.reward.reward_manager.name == "ergo":
             return {}
-        brought = {QUESTION: row.question.full}
-        if row.image_path is None:
-            brought[IMAGE] = await asyncio.to_thread(original.sent, row.image)
-        return brought
+        return {QUESTION: row.question.full, IMAGE: await asyncio.to_thread(original.sent, row.image)}

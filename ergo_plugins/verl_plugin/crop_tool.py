@@ -18,7 +18,7 @@ from ..core.geometry import Size, VisionGrid
 from ..core.questions import split_question
 from ..core.turns import Player, Reply
 from ..methods.ergo import ZoomConfig, zoom_episode
-from .messages import Said, path_of, read_messages
+from .messages import Said, read_messages
 from .originals import Originals
 from .records import ASKED, FAULT, OUTCOME, UNANSWERED
 from .rows import IMAGE, QUESTION
@@ -110,8 +110,7 @@ class ErgoCropTool(BaseTool):
             raise ValueError("zoom.zoom=off leaves the tool nothing to do")
         player.send(Reply(""))  # the record is complete but for the answer, which comes later
         agent_data.extra_fields |= {OUTCOME: player.finished().to_json(), ASKED: answer.text, QUESTION: question.full}
-        if path_of(image) is None:
-            agent_data.extra_fields[IMAGE] = await asyncio.to_thread(original.sent, image)
+        agent_data.extra_fields[IMAGE] = await asyncio.to_thread(original.sent, image)
         return ToolResponse(image=[answer.image], text=answer.text)
 
 

@@ -19,6 +19,8 @@ _TAGGED = re.compile(r"(?is)<answer>(.*)</answer>")
 _LETTER = re.compile(r"\(?\s*([A-Za-z])\s*\)?\s*[.:)]?")
 _LETTER_AND_TEXT = re.compile(r"(?s)(?:\(\s*([A-Za-z])\s*\)|([A-Za-z])\s*[.:)]|([A-Za-z])(?=\s))\s*(.+)")
 _ONLY_A_NUMBER = re.compile(r"[-+$%.,\d\s\u2212]+")
+_FORMULA = re.compile(r"(?=.*\\)(?:\\[A-Za-z]+|\\.|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|[^A-Za-z\\])+")
+"""LaTeX without words, however far apart its signs stand; it is compared as one."""
 
 
 def wanted(value: Any) -> str:
@@ -62,7 +64,8 @@ def kind_of(answer: str, options: Sequence[Option]) -> TargetKind:
         return "option"
     if number(answer) is not None and _ONLY_A_NUMBER.fullmatch(answer):
         return "number"
-    return "text" if len(answer.split()) <= LONGEST_TEXT_WORDS else "judge"
+    is_short = len(answer.split()) <= LONGEST_TEXT_WORDS or _FORMULA.fullmatch(answer)
+    return "text" if is_short else "judge"
 
 
 def checked(answer: str, kind: TargetKind, options: Sequence[Option]) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
-from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, DictConfigWrap
+from verl import DataProto
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, AgentLoopWorker, DictConfigWrap
+from verl.trainer.ppo.reward import load_reward_manager
 from verl.utils import hf_processor, hf_tokenizer
-from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 from verl.workers.rollout.replica import TokenOutput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,24 +43,26 @@ def tiny(*overrides: str) -> DictConfig:
     )
 
 
-@dataclass
 class ScriptedPolicy:
     """Stands where verl's rollout servers stand and replies with what it is told, token by token.
+
+    No dataclass: hydra, through which verl makes its agent loops, would take one for a piece of configuration.
 
     Attributes:
         replies: given the number of the turn within its conversation, the reply's tokens.
         asked: the parameters of every request.
     """
 
-    replies: Callable[[int], list[int]]
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    with_log_probs: bool = True
+    def __init__(self, replies: Callable[[int], list[int]], *, with_log_probs: bool = True) -> None:
+        self.replies = replies
+        self.asked: list[dict[str, Any]] = []
+        self.with_log_probs = with_log_probs
 
     async def generate(self, request_id: str, **request: Any) -> TokenOutput:
         await asyncio.sleep(0)
         turn = sum(asked["request_id"] == request_id for asked in self.asked)
         self.asked.append({"request_id": request_id, **request})
-        tokens = self.replies(turn)[: request["sampling_params"]["max_tokens"]]
+        tokens = self.replies(turn)[: request["sampling_params"].get("max_tokens")]
         log_probs = [-0.01 * (i + 1) - turn for i in range(len(tokens))] if self.with_log_probs else None
         steps = {"global_steps": 3, "min_global_steps": 3, "max_global_steps": 3}
         return TokenOutput(token_ids=tokens, log_probs=log_probs, stop_reason="completed", extra_fields=steps)
@@ -65,16 +70,17 @@ class ScriptedPolicy:
 
 @dataclass
 class Bench:
-    """An agent loop class of verl's registry on the tiny policy's processor."""
+    """An agent loop class of verl's registry on the tiny policy's processor, or on that of another folder."""
 
     config: DictConfig
     loop_class: type
     policy: ScriptedPolicy
     tools: list[Any] = field(default_factory=list)
+    folder: Path = POLICY
 
     def __post_init__(self) -> None:
-        self.processor = hf_processor(str(POLICY))
-        self.tokenizer = hf_tokenizer(str(POLICY))
+        self.processor = hf_processor(str(self.folder))
+        self.tokenizer = hf_tokenizer(str(self.folder))
 
     def run(self, row: dict[str, Any], count: int = 1) -> list[AgentLoopOutput]:
         """``count`` rollouts of a row at the same time."""
@@ -97,6 +103,44 @@ class Bench:
             hf_model_type="qwen2_5_vl",
             tools=ToolListWrap(self.tools),
         )
+
+
+class RewardWorker:
+    """Stands where the Ray handle of verl's reward worker stands: what the manager is handed was sent and unpacked."""
+
+    def __init__(self, config: DictConfig, tokenizer: Any) -> None:
+        self.manager = load_reward_manager(config, tokenizer)
+
+    @property
+    def compute_score(self) -> RewardWorker:
+        return self
+
+    async def remote(self, data: DataProto) -> dict[str, Any]:
+        rewarded: dict[str, Any] = await self.manager.run_single(pickle.loads(pickle.dumps(data)))
+        return rewarded
+
+
+def rolled_out(config: DictConfig, rows: Sequence[dict[str, Any]], replies: Sequence[str]) -> Any:
+    """Rows of verl's data set through verl's own worker: agent loop, reward manager, padding.
+
+    Args:
+        config: of a run; its model's folder has a processor and a configuration.
+        rows: items of verl's data set.
+        replies: what the policy says in each turn.
+
+    Returns:
+        verl's batch, and the policy with what it was asked.
+    """
+    tokenizer = hf_tokenizer(config.actor_rollout_ref.model.path)
+    tokens = [tokenizer.encode(reply, add_special_tokens=False) for reply in replies]
+    policy = ScriptedPolicy(lambda turn: tokens[turn])
+
+    async def main() -> DataProto:
+        worker = AgentLoopWorker(config, policy, reward_loop_worker_handles=[RewardWorker(config, tokenizer)])
+        batch: DataProto = await worker.generate_sequences(DataProto.from_single_dict(collate_fn(list(rows))))
+        return batch
+
+    return asyncio.run(main()), policy
 
 
 def panel_row(folder: Path, side: int = 448, **extra: Any) -> dict[str, Any]:
