@@ -1,0 +1,109 @@
+"""verl trains on rows of other projects: whichever way a row holds its image, every rollout and reward is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pandas as pd
+import pytest
+from judge_server import JudgeServer
+from PIL import Image
+from verl_runs import make_rows, verl
+
+from ergo_plugins.core.record import ROLLOUT_RECORD
+
+ROWS = 8
+PARTS = ("score", "region", "box", "accuracy", "format")
+
+GREEDY = (
+    "actor_rollout_ref.rollout.top_k=1",
+    "actor_rollout_ref.rollout.max_num_seqs=1",  # nothing then depends on which requests come together
+    "actor_rollout_ref.rollout.n=1",  # verl takes the reward of a group of one for its advantage, so a step is taken
+    f"data.train_batch_size={ROWS}",
+    f"actor_rollout_ref.actor.ppo_mini_batch_size={ROWS}",
+)
+
+
+def with_bytes(path: str) -> dict[str, Any]:
+    return {"bytes": Path(path).read_bytes(), "path": None}
+
+
+FORMS: dict[str, tuple[Callable[[str], Any], Any]] = {
+    "paths": (lambda path: {"image": path}, None),
+    "bytes": (with_bytes, None),
+    "pixels": (with_bytes, datasets.Image()),
+}
+"""How an image stands in its row, and the type of its column where the ``datasets`` library is to decode it."""
+
+
+def rewritten(data: Path, folder: Path, form: str) -> Path:
+    """The same rows with their images in another form, named by the column ``images`` alone."""
+    folder.mkdir()
+    shutil.copy(data / "validation.parquet", folder)
+    hold, kind = FORMS[form]
+    rows = pd.read_parquet(data / "train.parquet").head(ROWS).to_dict("records")
+    for row in rows:
+        path = row["extra_info"].pop("image_path")
+        row["images"] = [hold(path)]
+        row["prompt"] = list(row["prompt"])
+        row["extra_info"]["target_box"] = None  # so that whatever is verified is verified by what the crop shows
+    table = datasets.Dataset.from_list(rows)
+    if kind is not None:
+        table = table.cast_column("images", datasets.Sequence(kind))
+    table.to_parquet(folder / "train.parquet")
+    return folder
+
+
+def by_pixels(_: int, __: str, images: list[Image.Image]) -> str:
+    """A judge whose answer hangs on every pixel of the crop."""
+    return f"<answer>{'ABCD'[hashlib.sha256(images[0].tobytes()).digest()[0] % 4]}</answer>"
+
+
+def trained(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metrics of the step, and of each row what was said, pointed at and paid."""
+    folder.mkdir()
+    with JudgeServer(by_pixels) as judge:
+        run = verl(
+            folder,
+            data,
+            *GREEDY,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            f"trainer.rollout_data_dir={folder / 'rollouts'}",
+        )
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    said = {}
+    for line in (folder / "rollouts" / "1.jsonl").read_text().splitlines():
+        rollout = json.loads(line)
+        record = json.loads(rollout[ROLLOUT_RECORD])
+        outcome = record["outcome"]
+        replies = [turn["reply"] for turn in outcome["turns"]]
+        said[record["row"]] = (replies, outcome["box_source"], [rollout[part] for part in PARTS])
+    return step, said
+
+
+@pytest.mark.beside
+@pytest.mark.timeout(1500)
+def test_rows_with_bytes_pixels_and_paths_earn_the_same(tmp_path: Path) -> None:
+    data = make_rows(tmp_path)
+    runs = {form: trained(rewritten(data, tmp_path / form, form), tmp_path / f"{form}_run") for form in FORMS}
+    step, said = runs["paths"]
+    assert len(said) == ROWS
+    rewards = [paid[0] for _, _, paid in said.values()]
+    assert len(set(rewards)) > 1, "were all rewards equal, other images could earn them, too"
+    assert {paid[1] for _, _, paid in said.values()} == {0, 1}, "the judge finds some crops right and some wrong"
+    assert step["actor/grad_norm"] > 0
+    assert step["ergo/lost_prompts"] == 0
+    for form in ("bytes", "pixels"):
+        other, same = runs[form]
+        assert same == said, form
+        for metric in ("critic/rewards/mean", "actor/grad_norm", "ergo/region", "ergo/accuracy", "ergo/area_ratio"):
+            assert other[metric] == pytest.approx(step[metric], rel=1e-4), (form, metric)
