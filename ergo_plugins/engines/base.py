@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,15 @@ class EngineFault(Exception):
     def __init__(self, message: str, keys: tuple[str, ...]) -> None:
         super().__init__(message)
         self.keys = keys
+
+
+def named(error: Exception, keys: Sequence[str]) -> Exception:
+    """An error that names one of its samples already, as those of opening them may; any other as an `EngineFault`."""
+    if any(key in str(error) for key in keys):
+        return error
+    fault = EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", tuple(keys))
+    fault.__cause__ = error
+    return fault
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..core.turns import Episode, Reply, Turn, play_batch
 from ..processors import load_processor, vision_grid, weights_fingerprint
-from .base import Engine, EngineFault, Finished, Job
+from .base import Engine, Finished, Job, named
 from .chat import ChatTokens
 from .decoding import Decoding
 
@@ -109,9 +109,8 @@ class HFEngine(Engine):
 
         try:
             outcomes = play_batch([episode for _, episode in batch], ask_all)
-        except Exception as error:  # whatever torch, transformers or the model's own code raise; nothing goes on
-            keys = tuple(job.key for job, _ in batch)
-            raise EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", keys) from error
+        except Exception as error:  # noqa: BLE001 - torch, transformers, the model's own code: whatever it was, nothing goes on
+            raise named(error, [job.key for job, _ in batch])  # noqa: B904 - it has its cause
         seconds = time.perf_counter() - started
         for (job, _), outcome in zip(batch, outcomes, strict=True):
             finished(job, replace(outcome, seconds=seconds))
@@ -201,9 +200,9 @@ def _episode(job: Job, opening: Future[Episode]) -> Episode:
     """The episode of a job that is being opened.
 
     Raises:
-        EngineFault: it could not be.
+        EngineFault: it could not be, or another error that names the sample.
     """
     try:
         return opening.result()
-    except Exception as error:
-        raise EngineFault(f"{job.key}: {type(error).__name__}: {error}", (job.key,)) from error
+    except Exception as error:  # noqa: BLE001 - raised with its sample
+        raise named(error, [job.key])  # noqa: B904 - it has its cause

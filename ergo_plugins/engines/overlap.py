@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from ..core.turns import Reply, Turn, play_async
-from .base import EngineFault, EngineUnavailable, Finished, Job
+from .base import EngineUnavailable, Finished, Job, named
 
 T = TypeVar("T")
 
@@ -116,9 +116,7 @@ async def play_overlapping(
             tasks.append(asyncio.create_task(one(job)))
         await asyncio.gather(*tasks)
     if faults:
-        job, error = faults[0]
-        keys = tuple(failed.key for failed, _ in faults)
-        raise EngineFault(f"{', '.join(keys)}: {type(error).__name__}: {error}", keys) from error
+        raise named(faults[0][1], [job.key for job, _ in faults])
 
 
 async def _timed(conversation: Conversation, turn: Turn) -> Reply:
