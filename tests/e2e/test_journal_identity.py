@@ -1,94 +1,65 @@
-"""A journal belongs to one model, way of asking and set of data; secrets stand in no file; repeats are samples."""
+"""A journal goes on with the run that began it and with no other, and holds no key."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import POLICY, ROOT, Run, environment_of, lmms_eval, lmms_eval_command, make_panels
-from scripted_server import serving
+from lmms_runs import POLICY, Run, lmms_eval
+from scripted_server import ScriptedServer, serving
+
+KEY = "sk-nobody-may-read-this"
 
 
-@pytest.fixture
-def begun(hf_run: Run, tmp_path: Path) -> Path:
-    """A folder with the journal of a run that could go on."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    shutil.copy(hf_run.folder / "journal.jsonl", folder)
-    return folder
+def in_order(body: dict[str, Any], _number: int) -> tuple[int, str]:
+    asked = sum(message["role"] == "user" for message in body["messages"])
+    return 200, "<zoom>[10, 10, 60, 60]</zoom>" if asked == 1 else "<answer>B</answer>"
 
 
-def refused(run: Run, *said: str) -> None:
-    """The run ended at once, and the journal is as it was."""
-    assert run.exit_code != 0, run.log
-    last_words = run.log.strip().splitlines()[-1]
-    assert all(word in last_words for word in said), last_words
+def served(server: ScriptedServer, panels: Path, folder: Path, **changes: Any) -> Run:
+    """A run on a scripted server; a key is asked for."""
+    given = {"model": "m", "base_url": server.base_url, "api_key_env": "ZOOM_KEY", **changes}
+    return lmms_eval("ergo_openai", panels, folder, **given)
 
 
-def test_another_budget_is_another_run(begun: Path, panels: Path) -> None:
-    journal = (begun / "journal.jsonl").read_bytes()
-    refused(lmms_eval("ergo_hf", panels, begun, model=POLICY, coarse_tokens=32), "coarse_tokens", "16", "32")
-    assert (begun / "journal.jsonl").read_bytes() == journal
+def another_question(journal: Path) -> None:
+    """As if the benchmark had been changed since."""
+    header, first, *rest = journal.read_text().splitlines(keepends=True)
+    changed = {**json.loads(first), "question": "Which one was it?"}
+    journal.write_text("".join([header, json.dumps(changed) + "\n", *rest]))
 
 
-def test_other_weights_are_another_model(begun: Path, panels: Path, tmp_path: Path) -> None:
-    import torch
-    from safetensors.torch import load_file, save_file
+def test_a_journal_of_other_settings_models_or_questions_is_refused(
+    panels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOOM_KEY", KEY)
+    journal = tmp_path / "journal.jsonl"
+    with serving(in_order) as server:
+        first = served(server, panels, tmp_path)
+        assert first.exit_code == 0, first.log
+        written = [file for file in tmp_path.rglob("*") if file.is_file()]
+        assert len(written) >= 4  # journal, results, samples, what was said on the way
+        assert not [file for file in written if KEY.encode() in file.read_bytes()]
 
-    model = shutil.copytree(POLICY, tmp_path / "policy")
-    (weights,) = model.glob("*.safetensors")
-    tensors = load_file(weights)
-    save_file(
-        {name: tensor + torch.full_like(tensor, 0.01) for name, tensor in tensors.items()}, weights, {"format": "pt"}
-    )
-    refused(lmms_eval("ergo_hf", panels, begun, model=model), "weights")
+        asked, kept = len(server.requests), journal.read_bytes()
+        smaller = served(server, panels, tmp_path, coarse_tokens=64)
+        assert "settings.coarse_tokens was 16 and is 64" in smaller.log
+        other = served(server, panels, tmp_path, model="n")
+        assert "settings.model was 'm' and is 'n'" in other.log
+        assert journal.read_bytes() == kept
 
-
-def test_another_question_under_the_same_name_is_other_data(begun: Path, panels: Path, tmp_path: Path) -> None:
-    changed = shutil.copytree(panels, tmp_path / "panels")
-    (code,) = (path for path in changed.glob("*.py") if 'doc["text"]' in path.read_text())
-    code.write_text(code.read_text().replace('doc["text"]', 'doc["text"].replace("?", " now?")'))
-    refused(lmms_eval("ergo_hf", changed, begun, model=POLICY), "asked", "the data has changed")
-
-
-def test_a_key_is_sent_and_stands_in_no_file(panels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOME_SERVICE_KEY", "sk-very-secret-0123")
-    with serving(lambda *_: (200, "<zoom>[0, 0, 56, 56]</zoom><answer>A</answer>")) as server:
-        run = lmms_eval(
-            "ergo_openai", panels, tmp_path, model="m", base_url=server.base_url, api_key_env="SOME_SERVICE_KEY"
-        )
-    assert run.exit_code == 0, run.log
-    assert set(server.keys) == {"Bearer sk-very-secret-0123"}
-    written = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) >= 4
-    assert [path for path in written if b"very-secret" in path.read_bytes()] == []
-
-    monkeypatch.delenv("SOME_SERVICE_KEY")
-    refused(
-        lmms_eval(
-            "ergo_openai", panels, tmp_path / "b", model="m", base_url="http://x/v1", api_key_env="SOME_SERVICE_KEY"
-        ),
-        "there is no environment variable SOME_SERVICE_KEY",
-    )
+        another_question(journal)
+        changed = served(server, panels, tmp_path)
+        assert "the data has changed" in changed.log
+        assert [run.exit_code != 0 for run in (smaller, other, changed)] == [True] * 3
+        assert len(server.requests) == asked
 
 
-def test_repeats_of_a_sample_are_sampled_anew(tmp_path: Path) -> None:
-    few = make_panels(tmp_path / "few", samples=3)
-    folder = tmp_path / "run"
-    folder.mkdir()
-    command = [*lmms_eval_command("ergo_hf", few, folder, model=POLICY, temperature=1.5), "--repeats", "3"]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment_of(), capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    entries: list[dict[str, Any]] = Run(folder, 0, done.stdout).entries
-    assert sorted((entry["doc_id"], entry["repeat"]) for entry in entries) == [
-        (d, r) for d in range(3) for r in range(3)
-    ]
-    said = [
-        {str([turn["reply"] for turn in e["outcome"]["turns"]]) for e in entries if e["doc_id"] == d} for d in range(3)
-    ]
-    assert max(map(len, said)) > 1, "three equal samples would say nothing about stability"
+def test_another_model_folder_is_another_model(hf_run: Run, panels: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "other"
+    elsewhere.symlink_to(POLICY)
+    run = lmms_eval("ergo_hf", panels, tmp_path, model=elsewhere, journal=hf_run.folder / "journal.jsonl")
+    assert run.exit_code != 0
+    assert f"settings.model was '{POLICY}' and is '{elsewhere}'" in run.log
