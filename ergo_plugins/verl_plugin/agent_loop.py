@@ -17,7 +17,7 @@ from ..processors import vision_grid
 from .originals import Original, Originals
 from .rows import IMAGE, QUESTION, Row
 from .settings import Settings
-from .trajectory import Shared, Trajectory
+from .trajectory import NOT_IN_A_REPLY, Shared, Trajectory
 
 _logger = logging.getLogger(__name__)
 _shared: Shared | None = None
@@ -37,14 +37,20 @@ class ErgoZoomLoop(AgentLoopBase):
         global _shared
         if _shared is None or _shared.config is not self.config:
             settings = Settings.of(self.config)
-            self._assert_mm_supported(True)
+            if self.processor is None or not self.continuous_token_builder.supports_multimodal():
+                raise ValueError(
+                    f"verl has no way to write images into prompts of {self.config.actor_rollout_ref.model.path}; the "
+                    "zoom needs a vision-language model with its processor"
+                )
+            known = self.tokenizer.get_vocab()
             end_of_message = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
             _shared = Shared(
                 config=self.config,
                 settings=settings,
                 grid=vision_grid(self.processor),
                 originals=Originals(settings.images),
-                placeholders=frozenset(get_vision_placeholder_token_ids(self.processor)),
+                strays=frozenset(get_vision_placeholder_token_ids(self.processor))
+                | {known[token] for token in NOT_IN_A_REPLY if token in known},
                 end_of_message=end_of_message,
                 end_ids=frozenset({end_of_message, self.tokenizer.eos_token_id}),
             )

@@ -31,6 +31,11 @@ STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 """Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
 
 
+NOT_IN_A_REPLY = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
+"""Beside verl's placeholders: tokens that would begin a message, or stand for pixels that are not there. Evaluation
+cuts before the same (`engines.chat`)."""
+
+
 @dataclass(slots=True)
 class Tokenised:
     """Tokens of first messages, each made once: a processor takes its time, and the rollouts of a prompt share them."""
@@ -49,13 +54,17 @@ class Tokenised:
 
 @dataclass(slots=True)
 class Shared:
-    """What all trajectories of a process have in common."""
+    """What all trajectories of a process have in common.
+
+    Attributes:
+        strays: tokens that a policy may sample and must not write, as `engines.chat` has them in evaluation.
+    """
 
     config: Any
     settings: Settings
     grid: VisionGrid
     originals: Originals
-    placeholders: frozenset[int]
+    strays: frozenset[int]
     end_of_message: int
     end_ids: frozenset[int]
     first_messages: Tokenised = field(default_factory=Tokenised)
@@ -169,12 +178,15 @@ class Trajectory:
     async def _take(self, turn: Turn, generated: Any) -> tuple[str, bool]:
         """Append a reply's tokens; its text, and whether the policy ended it by itself.
 
-        What follows a stop string or a vision placeholder is cut off: what stands before was sampled just so.
+        What follows a stop string or a token that no reply may hold is cut off: what stands before was sampled just so.
         """
         tokens: list[int] = list(generated.token_ids)
-        stray = next((i for i, token in enumerate(tokens) if token in self.shared.placeholders), None)
+        stray = next((i for i, token in enumerate(tokens) if token in self.shared.strays), None)
         if stray is not None:
-            self.problems.append(f"{turn.name}: a vision placeholder was sampled as token {stray + 1}")
+            written = self.loop.tokenizer.convert_ids_to_tokens(tokens[stray])
+            self.problems.append(
+                f"{turn.name}: the reply was cut before {written}, which the model wrote as token {stray + 1}"
+            )
             tokens = tokens[:stray]
         tokens, text, stopped = self._cut_at_stop(tokens, turn.stop)
         log_probs = None if generated.log_probs is None else list(generated.log_probs)[: len(tokens)]

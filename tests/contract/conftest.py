@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pytest
 from qwen_tokenizer import write_model, write_processor
+from transformers import Qwen2_5_VLConfig
 
 
 @pytest.fixture(scope="session")
 def qwen_processor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of Qwen2.5-VL's processor with its real vocabulary and default system message."""
     return write_processor(tmp_path_factory.mktemp("qwen_processor"))
+
+
+@pytest.fixture(scope="session")
+def qwen_for_verl(qwen_processor: Path) -> Path:
+    """The same folder with the configuration without which verl loads no processor."""
+    Qwen2_5_VLConfig(architectures=["Qwen2_5_VLForConditionalGeneration"]).save_pretrained(qwen_processor)
+    return qwen_processor
 
 
 @pytest.fixture(scope="session")

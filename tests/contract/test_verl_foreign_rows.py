@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,8 @@ import pytest
 from judge_server import JudgeServer
 from omegaconf import DictConfig
 from PIL import Image, ImageOps
-from transformers import Qwen2_5_VLConfig
-from verl.utils import hf_processor, hf_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset
-from verl_parts import POLICY, Bench, ScriptedPolicy, rolled_out, tiny
+from verl_parts import POLICY, Bench, ScriptedPolicy, rolled_out, tiny, tokenizer_and_processor
 
 from ergo_plugins.core.record import ROLLOUT_RECORD
 from ergo_plugins.image_files import open_image
@@ -37,13 +34,6 @@ STOCK = (
     "reward.reward_manager.name=naive",
     "reward.custom_reward_function.path=pkg://ergo_plugins.verl_plugin.compute_score",
 )
-
-
-@pytest.fixture(scope="module")
-def qwen(qwen_processor: Path) -> Path:
-    """Qwen2.5-VL's real processor, and the configuration that verl's worker wants beside it."""
-    Qwen2_5_VLConfig(architectures=["Qwen2_5_VLForConditionalGeneration"]).save_pretrained(qwen_processor)
-    return qwen_processor
 
 
 @pytest.fixture(autouse=True)
@@ -90,11 +80,6 @@ def judged(judge: JudgeServer, *, stock: bool = False) -> tuple[str, ...]:
         f"{given}.judge.model=judge",
         f"{given}.zoom.resample=box",
     )
-
-
-@cache
-def tokenizer_and_processor(folder: Path) -> tuple[Any, Any]:
-    return hf_tokenizer(str(folder)), hf_processor(str(folder))
 
 
 def through_verl(
@@ -257,12 +242,12 @@ def visionthink(photo: Path) -> tuple[dict[str, Any], Any]:
 
 @pytest.mark.parametrize("stock", [False, True])
 def test_rows_in_the_shape_of_known_sets(
-    qwen: Path, photo: Path, tmp_path: Path, stock: bool, caplog: pytest.LogCaptureFixture
+    qwen_for_verl: Path, photo: Path, tmp_path: Path, stock: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows, read, answers = [], [], {}
     for shape in (deepeyes, geo3k, visionthink):
         made, (name, question, options, kind, answer) = shape(photo)
-        (given,) = through_verl(tmp_path, [made], folder=qwen)
+        (given,) = through_verl(tmp_path, [made], folder=qwen_for_verl)
         read.append(Row.read(given))
         assert (read[-1].name, read[-1].question.full) == (name, question)
         assert [option.text for option in read[-1].question.options] == options
@@ -277,12 +262,12 @@ def test_rows_in_the_shape_of_known_sets(
     shared = ("data_source", "raw_prompt", "reward_model", "extra_info", "index", "dummy_tensor")  # by all three sets
     rows = [{name: row[name] for name in shared} for row in rows]
     with JudgeServer(judge_says) as judge:
-        config = settings(f"actor_rollout_ref.model.path={qwen}", *judged(judge, stock=stock))
+        config = settings(f"actor_rollout_ref.model.path={qwen_for_verl}", *judged(judge, stock=stock))
         batch, policy = rolled_out(config, rows, [LOOK + END, ANSWER + END])
         crops = {request.images[0].tobytes() for request in judge.asked if request.images}
     assert totals(batch) == [3.5, 2.5, 3.5], "the judge is told each set's own answer; no rule takes B for a length"
     assert crops == {upright(photo).crop(BOX).tobytes()}
-    prompts = [tokenizer_and_processor(qwen)[0].decode(asked["prompt_ids"]) for asked in policy.asked]
+    prompts = [tokenizer_and_processor(qwen_for_verl)[0].decode(asked["prompt_ids"]) for asked in policy.asked]
     assert not any(TOOLS in prompt or FORMAT in prompt for prompt in prompts)
     for given, report in zip(read, reports(batch), strict=True):
         assert report["question"] == given.question.full

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,12 @@ def tiny(*overrides: str) -> DictConfig:
         f"ergo.zoom.prompts={TINY / 'prompts.yaml'}",
         *overrides,
     )
+
+
+@cache
+def tokenizer_and_processor(folder: Path) -> tuple[Any, Any]:
+    """A model's, as verl loads them; a real vocabulary takes seconds."""
+    return hf_tokenizer(str(folder)), hf_processor(str(folder))
 
 
 class ScriptedPolicy:
@@ -79,8 +86,7 @@ class Bench:
     folder: Path = POLICY
 
     def __post_init__(self) -> None:
-        self.processor = hf_processor(str(self.folder))
-        self.tokenizer = hf_tokenizer(str(self.folder))
+        self.tokenizer, self.processor = tokenizer_and_processor(self.folder)
 
     def run(self, row: dict[str, Any], count: int = 1) -> list[AgentLoopOutput]:
         """``count`` rollouts of a row at the same time."""
@@ -131,7 +137,7 @@ def rolled_out(config: DictConfig, rows: Sequence[dict[str, Any]], replies: Sequ
     Returns:
         verl's batch, and the policy with what it was asked.
     """
-    tokenizer = hf_tokenizer(config.actor_rollout_ref.model.path)
+    tokenizer, _ = tokenizer_and_processor(Path(config.actor_rollout_ref.model.path))
     tokens = [tokenizer.encode(reply, add_special_tokens=False) for reply in replies]
     policy = ScriptedPolicy(lambda turn: tokens[turn])
 
