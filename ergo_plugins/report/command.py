@@ -11,6 +11,7 @@ from typing import IO, Any
 from ..usage import CommandError
 from .journal import read_journal
 from .page import page
+from .pictures import local_images
 from .rollouts import is_rollouts, read_rollouts
 from .rows import Run, UnreadableInput
 from .samples import join_verdicts
@@ -29,16 +30,25 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default=DEFAULT_PREVIEWS,
         help="put the pictures of at most N samples into the page (%(default)s)",
     )
+    parser.add_argument(
+        "--images",
+        metavar="FOLDER",
+        type=Path,
+        help="of rollouts, show only originals that lie in this folder or below, and not whatever the dump names",
+    )
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
     if args.previews < 0:
         raise CommandError(f"--previews is 0 or more, got {args.previews}")
-    html = page(read_run(args), previews=args.previews)
+    run = read_run(args, args.images)
+    html = page(run, previews=args.previews)
     with writing(args.output) as file:
         file.write(html)
     print(f"wrote {args.output} ({len(html.encode()) / 1e6:.1f} MB)")
+    if named := local_images(run.rows, args.previews):
+        print(f"{named} --images FOLDER shows none from elsewhere, --previews 0 none at all.")
     return 0
 
 
@@ -59,23 +69,24 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_run(args: argparse.Namespace) -> Run:
-    """The run that the arguments name.
+def read_run(args: argparse.Namespace, images: Path | None = None) -> Run:
+    """The run that the arguments name; ``images`` as in `open_run`.
 
     Raises:
         CommandError: a file is missing or is not what it should be.
     """
     with telling_what_is_unreadable():
-        return open_run(args.run_file, args.samples, args.step)
+        return open_run(args.run_file, args.samples, args.step, images)
 
 
-def open_run(path: Path, samples: Path | None, step: int | None = None) -> Run:
+def open_run(path: Path, samples: Path | None, step: int | None = None, images: Path | None = None) -> Run:
     """A journal with its verdicts, or rollouts that verl dumped.
 
     Args:
         path: the journal; or a dump, or the folder of dumps.
         samples: where lmms-eval logged samples, for a journal.
         step: which dump of a folder; the newest if None.
+        images: of rollouts, the folder whose originals are shown; None for anywhere.
 
     Raises:
         OSError: a file cannot be read.
@@ -85,9 +96,11 @@ def open_run(path: Path, samples: Path | None, step: int | None = None) -> Run:
     if is_rollouts(path):
         if samples:
             raise CommandError("--samples belongs to a journal; rollouts bring their verdicts with them")
-        return read_rollouts(path, step)
+        return read_rollouts(path, step, images)
     if step is not None:
         raise CommandError(f"--step belongs to rollouts that verl dumped, and {path} is none of them")
+    if images is not None:
+        raise CommandError(f"--images belongs to rollouts; a journal's pictures lie beside it, and {path} is one")
     found = read_journal(path)
     return join_verdicts(found, samples) if samples else found
 

@@ -15,7 +15,7 @@ from .overview import tokens_plot
 from .page import model_name, notes_of, part, setting
 from .pair_card import KINDS, pair_card
 from .pairs import Joined, Pair, changes, chosen
-from .pictures import embed_all
+from .pictures import embed_all, local_images
 from .rows import Row, Run
 from .samples import TARGET_HIT
 from .summary import summarise
@@ -43,6 +43,7 @@ def comparison(
     shown = chosen(pairs, previews)
     cards, unreadable = _cards(shown)
     notes = [f"Run {name}: {note}" for name, run in (("before", before), ("after", after)) for note in run.notes]
+    notes.append(local_images([row for pair in shown for row in _rows(pair)], 2 * len(shown)))
     plots = training_plots(steps, gamma=figures.gamma if figures else None) if steps else []
     return Template(part("compare.html")).substitute(
         title=escaped(f"{model_name(before)} → {model_name(after)}"),

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.geometry import Box
 from ..core.record import JOURNAL_FORMAT
 from ..core.turns import Outcome
+from . import sound
 from .rows import Row, Run, UnreadableInput
 
 
@@ -42,28 +43,30 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
             f'{path} does not begin with {{"journal": "{JOURNAL_FORMAT}", …}}, so it is no journal that this version '
             "reads"
         )
+    tasks, settings = plain.get("tasks") or [], plain.get("settings") or {}
+    if not isinstance(settings, dict) or not isinstance(tasks, list) or not all(isinstance(t, str) for t in tasks):
+        raise UnreadableInput(f"{path}, line 1: settings are names and values, and tasks a list of names")
     return plain
 
 
 def _row(path: Path, number: int, line: bytes) -> Row:
     plain = _object(path, number, line)
     try:
-        outcome = Outcome.from_json(plain["outcome"])
-        box = (plain.get("extra") or {}).get("target_box_source")
-        target_box = Box(*map(float, box)) if box else None
+        outcome = sound.outcome(plain["outcome"])
+        target_box = sound.box((plain.get("extra") or {}).get("target_box_source"))
         return Row(
-            task=plain["task"],
-            split=plain["split"],
+            task=sound.text(plain, "task"),
+            split=sound.text(plain, "split"),
             doc_id=plain["doc_id"],
-            repeat=plain.get("repeat", 0),
-            question=plain["question"],
-            returned=plain["returned"],
+            repeat=int(plain.get("repeat", 0)),
+            question=sound.text(plain, "question"),
+            returned=sound.text(plain, "returned"),
             outcome=outcome,
             previews={name: _beside(path, file) for name, file in (plain.get("previews") or {}).items()},
             target_box_source=target_box,
             target_coverage=_coverage(target_box, outcome),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as damage:
+    except sound.FAULTS as damage:
         raise UnreadableInput(
             f"{path}, line {number}, is not a sample of a journal ({type(damage).__name__}: {damage})"
         ) from damage

@@ -13,7 +13,7 @@ from .. import __version__
 from .cards import card
 from .markup import count, escaped
 from .overview import plots, tasks_table, tiles
-from .pictures import embed_all
+from .pictures import embed_all, local_images
 from .rows import Run
 from .summary import by_task, summarise
 
@@ -39,7 +39,7 @@ def page(run: Run, *, previews: int) -> str:
         name=escaped(run.name),
         version=escaped(__version__),
         lead=_LEAD_ZOOM if zoomed else _LEAD_SINGLE,
-        notes=notes_of(run.notes, unreadable),
+        notes=notes_of([*run.notes, local_images(rows, previews)], unreadable),
         settings=_settings(run),
         tiles=tiles(summary, zoomed=zoomed),
         plots=plots(rows, summary, zoomed=zoomed),
@@ -84,7 +84,7 @@ def notes_of(notes: Sequence[str], unreadable: int) -> str:
     """What a reader has to know about the input, and how many pictures could not be shown."""
     if unreadable:
         notes = [*notes, f"{unreadable} preview pictures named in the input are missing or damaged."]
-    return "".join(f'<p class="note">{escaped(note)}</p>' for note in notes)
+    return "".join(f'<p class="note">{escaped(note)}</p>' for note in notes if note)
 
 
 def _settings(run: Run) -> str:

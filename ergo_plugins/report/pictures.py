@@ -18,6 +18,7 @@ from .rows import Cut, Row
 
 LONGEST_SIDE_PX = 640
 JPEG_QUALITY = 82
+FOLDERS_NAMED = 3
 
 _AS_IT_IS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
 
@@ -89,7 +90,7 @@ def embed_all(rows: Sequence[Row], limit: int) -> tuple[dict[int, dict[str, Pict
         for turn, kept in rows[number].previews.items():
             try:
                 found[turn] = embed_cut(kept, decoded) if isinstance(kept, Cut) else embed(kept)
-            except OSError:  # counted, and the count is said in the page
+            except (OSError, ValueError):  # ValueError: what no file can be called; counted, and said in the page
                 unreadable += 1
         if found:
             pictures[number] = found
@@ -106,6 +107,23 @@ def chosen(rows: Sequence[Row], limit: int) -> list[int]:
     fine = [number for number in having if not rows[number].went_wrong]
     places_for_wrong = max(limit // 2, limit - len(fine))
     return sorted((wrong[:places_for_wrong] + fine)[:limit])
+
+
+def local_images(rows: Sequence[Row], limit: int) -> str:
+    """A sentence on the images of this machine that parts are shown of, since a record names them; empty for none.
+
+    A preview lies beside its journal; an original is wherever a dump of rollouts says, and the dump may be another's.
+    """
+    shown = [kept for number in chosen(rows, limit) for kept in rows[number].previews.values()]
+    originals = {kept.original for kept in shown if isinstance(kept, Cut)}
+    if not originals:
+        return ""
+    folders = sorted({str(original.parent) for original in originals})
+    others = f" and {len(folders) - FOLDERS_NAMED:,} other folders" if len(folders) > FOLDERS_NAMED else ""
+    return (
+        f"The page holds pictures, at most {LONGEST_SIDE_PX} px a side, of {len(originals):,} image "
+        f"{'file' if len(originals) == 1 else 'files'} of this machine, which the rollouts name, in {', '.join(folders[:FOLDERS_NAMED])}{others}."
+    )
 
 
 def boxes_over(source: Size, box_source: Box | None, target_source: Box | None) -> str:

@@ -8,18 +8,30 @@ the parts of the reward by name, among them the trajectory itself as JSON text. 
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.geometry import Box, whole
+from ..core.geometry import whole
 from ..core.record import ROLLOUT_RECORD
 from ..core.turns import Outcome
+from . import sound
 from .rows import Cut, Row, Run, UnreadableInput
 
 PADDING = "pad"
 """With what the ``uid`` of a line begins that verl added to fill a batch: a copy of another one's record."""
+
+_NOT_SHOWN = {
+    "gone": "are not where they were",
+    "in no file": "came as bytes or pixels and not as files",
+    "outside": "lie outside the folder given with --images",
+}
+"""Why a rollout has no pictures, and how that is told."""
+
+_VERDICTS: dict[float | None, bool] = {1.0: True, 0.0: False}
 
 _STEP_FILE = re.compile(r"(\d+)\.jsonl")
 _NO_PARTS = frozenset(("input", "output", "gts", "score", "reward", "step", "uid", "acc", "coverage", ROLLOUT_RECORD))
@@ -42,12 +54,13 @@ def is_rollouts(path: Path) -> bool:
     return isinstance(first, dict) and {"input", "output", "gts", "score", "step"} <= set(first)
 
 
-def read_rollouts(path: Path, step: int | None = None) -> Run:
+def read_rollouts(path: Path, step: int | None = None, images: Path | None = None) -> Run:
     """The trajectories of one step.
 
     Args:
         path: a dump, or the folder of all.
         step: which one of a folder; the newest if None.
+        images: folder in which, or below which, originals have to lie to be shown; None for anywhere.
 
     Raises:
         OSError: the file cannot be read.
@@ -57,6 +70,7 @@ def read_rollouts(path: Path, step: int | None = None) -> Run:
     *lines, torn = file.read_bytes().split(b"\n")
     rows = []
     without = 0
+    not_shown: Counter[str] = Counter()
     for number, line in enumerate(lines, start=1):
         plain = _object(file, number, line)
         if str(plain.get("uid", "")).startswith(PADDING):
@@ -64,13 +78,13 @@ def read_rollouts(path: Path, step: int | None = None) -> Run:
         if plain.get(ROLLOUT_RECORD) is None:
             without += 1
             continue
-        rows.append(_row(file, number, plain))
+        rows.append(_row(file, number, plain, images, not_shown))
     if not rows:
         raise UnreadableInput(
             f"{file} holds no {ROLLOUT_RECORD}: verl dumps it with reward.reward_manager.name=ergo, and of training "
             "steps with trainer.v1.trainer_mode=ergo_sync"
         )
-    notes = list(_notes(rows, without, bool(torn.strip())))
+    notes = list(_notes(len(rows), without, not_shown, torn=bool(torn.strip())))
     tasks = sorted({row.task for row in rows})
     name = f"{file.parent.name}/{file.name}"
     return Run(name=name, rows=rows, settings={"dump": str(file)}, tasks=tasks, notes=notes)
@@ -101,56 +115,68 @@ def _object(file: Path, number: int, line: bytes) -> dict[str, Any]:
     return plain
 
 
-def _row(file: Path, number: int, plain: Mapping[str, Any]) -> Row:
+def _row(file: Path, number: int, plain: Mapping[str, Any], images: Path | None, not_shown: Counter[str]) -> Row:
     try:
         record = json.loads(plain[ROLLOUT_RECORD])
-        outcome = Outcome.from_json(record["outcome"])
-        task, _, index = record["row"].rpartition(" ")
-        box, accuracy = record["target_box_source"], plain.get("accuracy")
+        outcome = sound.outcome(record["outcome"])
+        task, _, index = sound.text(record, "row").rpartition(" ")
+        score = sound.number(plain["score"])
+        if score is None and not isinstance(plain["score"], float):
+            raise TypeError(f"the score is a number, got {plain['score']!r:.80}")
         session = re.search(r"_(\d+)_\d+$", str(plain.get("uid", "")))
         return Row(
             task=task or index,
             split=f"step {plain['step']}",
             doc_id=index,
             repeat=int(session[1]) if session else 0,
-            question=record["question"],
+            question=sound.text(record, "question"),
             returned=outcome.answer,
             outcome=outcome,
-            previews=dict(_cuts(Path(record["image_path"]), outcome)),
+            previews=dict(_cuts(record.get("image_path"), outcome, images, not_shown)),
             target=None if plain["gts"] is None else str(plain["gts"]),
-            correct={1.0: True, 0.0: False}.get(accuracy) if accuracy is not None else None,
-            metrics={"reward": float(plain["score"]), **_parts(plain)},
-            target_box_source=Box(*map(float, box)) if box else None,
-            target_coverage=plain.get("coverage"),
+            correct=_VERDICTS.get(sound.number(plain.get("accuracy"))),
+            metrics={**({} if score is None else {"reward": score}), **_parts(plain)},
+            target_box_source=sound.box(record["target_box_source"]),
+            target_coverage=sound.number(plain.get("coverage")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as damage:
+    except sound.FAULTS as damage:
         raise UnreadableInput(
             f"{file}, line {number}, is not a rollout with a record ({type(damage).__name__}: {damage})"
         ) from damage
 
 
 def _parts(plain: Mapping[str, Any]) -> dict[str, float]:
-    return {
-        name: float(value)
-        for name, value in plain.items()
-        if name not in _NO_PARTS and isinstance(value, bool | int | float)
-    }
+    """The parts of a reward that are numbers; verl writes NaN where there was none."""
+    numbers = {name: sound.number(value) for name, value in plain.items() if name not in _NO_PARTS}
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _cuts(original: Path, outcome: Outcome) -> Iterator[tuple[str, Cut]]:
-    """What each turn showed, to be cut out of the original again, if it is still there."""
-    if outcome.source is None or not original.is_file():
+def _cuts(path: Any, outcome: Outcome, images: Path | None, not_shown: Counter[str]) -> Iterator[tuple[str, Cut]]:
+    """What each turn showed, to be cut out of the original again, if it lies in a file that is to be shown."""
+    if outcome.source is None:
+        return
+    if path is not None and not isinstance(path, str):
+        raise TypeError(f"image_path is the path of a file, got {path!r:.80}")
+    if not path:
+        not_shown["in no file"] += 1
+        return
+    original = Path(path)
+    if images is not None and not original.resolve().is_relative_to(images.resolve()):
+        not_shown["outside"] += 1
+        return
+    if not os.path.isfile(original):  # False, too, for what no file can be called; Path.is_file raises
+        not_shown["gone"] += 1
         return
     for turn in outcome.turns:
         region = outcome.box_source if turn.name == "answer" else None
         yield turn.name, Cut(original, outcome.source, region or whole(outcome.source), turn.view)
 
 
-def _notes(rows: list[Row], without: int, torn: bool) -> Iterator[str]:
+def _notes(rows: int, without: int, not_shown: Mapping[str, int], *, torn: bool) -> Iterator[str]:
     if torn:
         yield "The last line of the dump is incomplete: the run was stopped while it wrote that rollout."
     if without:
-        yield f"{without} of {len(rows) + without} rollouts have no record and are not shown."
-    lost = sum(1 for row in rows if row.outcome.source is not None and not row.previews)
-    if lost:
-        yield f"The originals of {lost} of {len(rows)} rollouts are not where they were: only outlines are drawn."
+        yield f"{without} of {rows + without} rollouts have no record and are not shown."
+    for why, said in _NOT_SHOWN.items():
+        if not_shown[why]:
+            yield f"The originals of {not_shown[why]} of {rows} rollouts {said}: only outlines are drawn."

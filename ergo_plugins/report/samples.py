@@ -8,6 +8,7 @@ the evaluator's own keys and one key a metric. A metric is a number, or an objec
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -122,7 +123,7 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
         try:
             sample = json.loads(line)
             verdicts[str(sample["doc_id"])] = Verdict(str(sample["target"]), _metrics(sample))
-        except (ValueError, KeyError, TypeError) as damage:
+        except (ValueError, KeyError, TypeError, OverflowError) as damage:
             raise UnreadableInput(
                 f"{path}, line {number}, is not a sample of lmms-eval ({type(damage).__name__}: {damage})"
             ) from damage
@@ -138,6 +139,8 @@ def _metrics(sample: Mapping[str, Any]) -> dict[str, float]:
             value = next((value[key] for key in SCORE_KEYS if key in value), None)
         if isinstance(value, bool | int | float):
             metrics[name] = float(value)
+            if name.startswith(LOOKED_PREFIX) and not math.isfinite(metrics[name]):
+                del metrics[name]  # unknown; a verdict that is no number stays, so that nobody is told right or wrong
     return metrics
 
 

@@ -25,8 +25,9 @@ def run(args: argparse.Namespace) -> int:
     for note in run.notes:
         print(f"note: {note}")
     if args.output:
-        plain = {**total, "by_task": tasks, "settings": dict(run.settings), "notes": list(run.notes)}
+        settings = json.loads(json.dumps(dict(run.settings)), parse_constant=str)  # NaN, which is no JSON, as a word
+        plain = {**total, "by_task": tasks, "settings": settings, "notes": list(run.notes)}
         with writing(args.output) as file:
-            file.write(json.dumps(plain, indent=2) + "\n")
+            file.write(json.dumps(plain, indent=2, allow_nan=False) + "\n")
         print(f"wrote {args.output}")
     return 0

@@ -68,7 +68,7 @@ def _entries(file: Path) -> Iterable[tuple[int, dict[str, float]]]:
             raise UnreadableInput(f"{file}, line {number}, is not JSON ({damage})") from damage
         try:
             yield int(plain["step"]), _numbers(plain["data"])
-        except (KeyError, TypeError, ValueError, AttributeError) as damage:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as damage:
             raise UnreadableInput(
                 f'{file}, line {number}, is not {{"step": …, "data": {{…}}}} as verl\'s file logger writes it'
             ) from damage

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from report_journals import PageReader, outcome
+from report_journals import PageReader, outcome, write_journal
 
+from ergo_plugins.cli import main
 from ergo_plugins.core.geometry import Box
 from ergo_plugins.core.turns import Outcome
 from ergo_plugins.report.page import page
@@ -114,6 +115,45 @@ def test_originals_that_are_gone_or_changed_are_told(tmp_path: Path, original: P
     read = PageReader(page(run, previews=9))
     assert not read.all("img")
     assert "2 preview pictures named in the input are missing or damaged" in read.text
+
+
+def test_images_that_a_dump_names_are_told_and_can_be_kept_to_a_folder(
+    tmp_path: Path, original: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dump may be another's, and whatever local image it names would stand in a page that is then sent on."""
+    inside = tmp_path / "training" / "inside.png"
+    inside.parent.mkdir()
+    inside.write_bytes(original.read_bytes())
+    sly = tmp_path / "training" / ".." / original.name
+    link = tmp_path / "training" / "link.png"
+    link.symlink_to(original)
+    lines = [rollout(path, session) for session, path in enumerate((original, original, inside, sly, link))]
+    dump, page_file = str(write_dump(tmp_path / "rollouts", *lines)), tmp_path / "page.html"
+
+    def shown(*options: str) -> tuple[int, str, str]:
+        assert main(["report", dump, "-o", str(page_file), *options]) == 0
+        read = PageReader(page_file.read_text())
+        return len(read.all("img")), read.text, capsys.readouterr().out
+
+    pictures, page_text, said = shown()
+    assert pictures == 10
+    for text in (page_text, said):
+        assert "pictures, at most 640 px a side, of 4 image files of this machine" in text
+        assert str(inside.parent) in text
+    assert "--images FOLDER" in said
+    pictures, page_text, said = shown("--images", str(inside.parent))
+    assert pictures == 2
+    assert "of 1 image file of this machine" in said
+    assert "The originals of 4 of 5 rollouts lie outside the folder given with --images" in page_text
+    pictures, page_text, said = shown("--previews", "0")
+    assert pictures == 0
+    assert "image files of this machine" not in page_text + said
+
+
+def test_the_folder_of_images_belongs_to_rollouts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = write_journal(tmp_path)
+    assert main(["report", str(journal), "--images", str(tmp_path)]) == 2
+    assert "--images belongs to rollouts" in capsys.readouterr().err
 
 
 def test_what_verl_pads_a_batch_with_is_no_rollout(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Values of files that reports are made of, checked once where they are read: whatever shows them may rely on them.
+
+JSON as Python reads it may hold anything anywhere, NaN and infinities included.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.geometry import Box, Size
+from ..core.turns import Outcome
+
+LARGEST_PX = 1_000_000
+"""Longest side that is read as one."""
+
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What reading a plain value raises that is not what it should be."""
+
+
+def text(plain: Mapping[str, Any], name: str) -> str:
+    """A text by its name.
+
+    Raises:
+        KeyError, TypeError: there is none.
+    """
+    if not isinstance(plain[name], str):
+        raise TypeError(f"{name} is a text, got {plain[name]!r:.80}")
+    return str(plain[name])
+
+
+def number(value: Any) -> float | None:
+    """A finite number; None for anything else."""
+    is_number = isinstance(value, bool | int | float) and abs(value) < math.inf
+    return float(value) if is_number else None
+
+
+def box(corners: Any) -> Box | None:
+    """A box with area from its corners; None for none.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    if not corners:
+        return None
+    return _with_area(Box(*map(float, corners)))
+
+
+def outcome(plain: Any) -> Outcome:
+    """What `Outcome.to_json` wrote.
+
+    Raises:
+        One of `FAULTS`: it is something else, or a value in it is.
+    """
+    read = Outcome.from_json(plain)
+    texts = [read.method, read.answer, *read.repairs, *read.problems]
+    texts += [text for turn in read.turns for text in (turn.name, turn.reply, turn.finish, turn.opened)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text of the outcome is no text")
+    counts = [read.single_pass_tokens, *(turn.visual_tokens for turn in read.turns)]
+    known = [read.seconds]
+    for turn in read.turns:
+        known += [turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds]
+    for value in (*counts, *(value for value in known if value is not None)):
+        if isinstance(value, bool) or (number(value) or 0.0) < 0 or number(value) is None:
+            raise ValueError(f"a count or a time of the outcome is no number from 0 on: {value!r:.80}")
+    for size in ([read.source] if read.source else []) + [turn.view for turn in read.turns]:
+        _check_size(size)
+    for shown in (read.box_view, read.box_source):
+        if shown is not None and not all(number(corner) is not None for corner in shown.as_tuple()):
+            raise ValueError(f"a corner of a box is no number: {shown.as_tuple()!r:.80}")
+    if read.box_source is not None:
+        _with_area(read.box_source)
+    return read
+
+
+def _check_size(size: Size) -> None:
+    for side in (size.width, size.height):
+        if isinstance(side, bool) or not isinstance(side, int) or not 0 < side <= LARGEST_PX:
+            raise ValueError(f"a side is 1 to {LARGEST_PX} pixels, got {side!r:.80}")
+
+
+def _with_area(box: Box) -> Box:
+    if not all(math.isfinite(corner) for corner in box.as_tuple()) or not (box.x1 < box.x2 and box.y1 < box.y2):
+        raise ValueError(f"a box has finite corners and an area, got {box.as_tuple()!r:.80}")
+    return box
