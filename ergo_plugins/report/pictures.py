@@ -120,9 +120,10 @@ def local_images(rows: Sequence[Row], limit: int) -> str:
         return ""
     folders = sorted({str(original.parent) for original in originals})
     others = f" and {len(folders) - FOLDERS_NAMED:,} other folders" if len(folders) > FOLDERS_NAMED else ""
+    files = f"{len(originals):,} image {'file' if len(originals) == 1 else 'files'}"
     return (
-        f"The page holds pictures, at most {LONGEST_SIDE_PX} px a side, of {len(originals):,} image "
-        f"{'file' if len(originals) == 1 else 'files'} of this machine, which the rollouts name, in {', '.join(folders[:FOLDERS_NAMED])}{others}."
+        f"The page holds pictures, at most {LONGEST_SIDE_PX} px a side, of {files} of this machine, which the rollouts "
+        f"name, in {', '.join(folders[:FOLDERS_NAMED])}{others}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Whatever stands in a dump, a journal or a samples file, a report and a summary are made or a sentence says why not."""
+"""Whatever stands in a dump, a journal or a samples file: a report and a summary are made, or a sentence says why."""
 
 from __future__ import annotations
 
