@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import transfer_queue as tq
 from omegaconf import open_dict
-from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
@@ -37,13 +36,9 @@ class ErgoSyncTrainer(PPOTrainerSync):
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl chooses the replay buffer by this very name
         super().__init__(config)
-
-    def _build_replay_buffer(self) -> ReplayBuffer:
-        buffer = super()._build_replay_buffer()
-        buffer.poll_interval = self.ergo.trainer.poll_s
-        self._complete = buffer.sample
-        buffer.sample = self._sample
-        return buffer
+        self.replay_buffer.poll_interval = self.ergo.trainer.poll_s
+        self._complete = self.replay_buffer.sample
+        self.replay_buffer.sample = self._sample
 
     def _sample(self, global_steps: int, partition_id: str, batch_size: int) -> Any:
         """The buffer's batch, unless too many of its prompts lost trajectories.
@@ -62,23 +57,28 @@ class ErgoSyncTrainer(PPOTrainerSync):
                 "prompts of a training step; a validation allows none, for verl would count each as a wrong answer)"
             )
         if not is_validation:
-            self._lost_prompts += failed  # the buffer forgets it when a validation samples before metrics are made
+            self._lost_prompts += failed
         return sampled
 
+    def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+        """verl's step, with the mean of each part of the reward among its metrics."""
+        batch = super().step(metrics, timing_raw)
+        keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+        stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        metrics.update(mean_parts(reported(stored)))
+        metrics["ergo/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
+        return batch
+
     def _dump_generations(self, **dump: Any) -> None:
-        """verl dumps the parts of the reward in validation only; here the dump of a training step has them, too."""
+        """verl dumps the parts of the reward in validation only; here the dump of a training step has them, too.
+
+        verl has no public place to say what a dump holds; `tests/contract/test_verl_symbols.py` watches this one.
+        """
         if list(dump["reward_extra_infos_dict"]) == ["uid"]:
             keys = dump["reward_extra_infos_dict"]["uid"]
             stored = tq.kv_batch_get(keys=keys, partition_id="train", select_fields=["extra_fields"])
             dump["reward_extra_infos_dict"] = {"uid": keys, **columns(reported(stored))}
         super()._dump_generations(**dump)
-
-    def _compute_metrics(self, batch: Any, metrics: Any, timing_raw: Any, global_steps: Any, epoch: Any) -> None:
-        super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
-        keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
-        stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        metrics.update(mean_parts(reported(stored)))
-        metrics["ergo/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
 
 
 def reported(stored: Any) -> list[dict[str, Any]]:
