@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from PIL import Image, ImageDraw
 
 from .core.geometry import Box
 from .core.images import RESAMPLERS, to_rgb
+from .core.outcome import Outcome
 from .core.questions import split_question
-from .core.turns import Outcome
-from .engines import ENGINES, Engine, EngineFault, open_engine
+from .engines import ENGINES, Engine, EngineFault, open_engine, options_for_images
 from .image_files import open_image
-from .methods.ergo import ZoomConfig, zoom_episode
-from .methods.ergo_prompts import read_prompts
+from .methods import DEFAULT, known_methods, method_named
+from .methods.base import Method, Sample
+from .methods.prompts import read_prompts
 from .usage import CommandError
 
 BOX_COLOR = "#f76707"
 
-_DEFAULTS = ZoomConfig()
 _NEEDS = {"hf": "eval", "vllm": "vllm", "openai": "eval"}
 """Which extra of ours brings what an engine imports."""
 
@@ -41,25 +40,26 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai"
     )
-    parser.add_argument("--coarse-tokens", type=int, metavar="N", default=_DEFAULTS.coarse_tokens, help="%(default)s")
-    parser.add_argument("--crop-tokens", type=int, metavar="N", default=_DEFAULTS.crop_tokens, help="%(default)s")
+    parser.add_argument("--method", default=DEFAULT, help=f"{', '.join(known_methods())}; %(default)s by default")
+    parser.add_argument("--coarse-tokens", type=int, metavar="N", help="budget of the whole image; the method's own")
+    parser.add_argument("--crop-tokens", type=int, metavar="N", help="budget of a crop; the method's own")
     parser.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file")
-    parser.add_argument("--resample", choices=tuple(RESAMPLERS), default=_DEFAULTS.resample, help="%(default)s")
-    parser.add_argument("--zoom", choices=("on", "off"), default=_DEFAULTS.zoom, help="off: one turn, for comparison")
+    parser.add_argument("--resample", choices=tuple(RESAMPLERS), help="filter of the views; the method's own")
+    parser.add_argument("--zoom", choices=("on", "off"), help="off: one turn, for comparison")
     parser.add_argument("--save", type=Path, metavar="DIR", help="save boxed.png and crop.png there")
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    image, config = _image(args.image), _config(args)
+    image, (method, config) = _image(args.image), _method(args)
     if not args.question.strip():
         raise CommandError("the question is empty")
     question = split_question(args.question)
     if args.save:
         _make_folder(args.save)
-    with _engine(args) as engine:
+    with _engine(args, method.images) as engine:
         try:
-            outcome = engine.play_one(lambda: zoom_episode(image, question, config, engine.grid))
+            outcome = engine.play_one(lambda: method.episode(Sample(image, question), config, engine.grid))
         except EngineFault as fault:
             print(f"ergo infer: the {args.engine} engine failed on {fault}", file=sys.stderr)
             return 1
@@ -97,12 +97,22 @@ def _image(path: Path) -> Image.Image:
         raise CommandError(f"{path} cannot be read as a picture: {error}") from error
 
 
-def _config(args: argparse.Namespace) -> ZoomConfig:
+def _method(args: argparse.Namespace) -> tuple[Method, Any]:
+    """The method, and its configuration from what was given."""
     try:
-        config = ZoomConfig(
-            coarse_tokens=args.coarse_tokens, crop_tokens=args.crop_tokens, zoom=args.zoom, resample=args.resample
-        )
-        return dataclasses.replace(config, prompts=read_prompts(args.prompts)) if args.prompts else config
+        method = method_named(args.method)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    hints = get_type_hints(method.config)
+    given = {name: getattr(args, name) for name in ("coarse_tokens", "crop_tokens", "resample", "zoom", "prompts")}
+    given = {name: value for name, value in given.items() if value is not None}
+    unknown = [name for name in given if name not in hints]
+    if unknown:
+        raise CommandError(f"the method {method.name} has no --{unknown[0].replace('_', '-')}")
+    try:
+        if args.prompts:
+            given["prompts"] = read_prompts(args.prompts, hints["prompts"])
+        return method.variant(method.config(**given))
     except FileNotFoundError as error:
         raise CommandError(f"there is no prompts file {args.prompts}") from error
     except (ValueError, OSError) as error:
@@ -117,7 +127,7 @@ def _make_folder(path: Path) -> None:
 
 
 @contextmanager
-def _engine(args: argparse.Namespace) -> Iterator[Engine]:
+def _engine(args: argparse.Namespace, images: int) -> Iterator[Engine]:
     """The engine that the arguments name, closed at the end."""
     if args.engine == "openai" and args.base_url is None:
         raise CommandError("--engine openai needs the server's --base-url, which usually ends in /v1")
@@ -129,7 +139,7 @@ def _engine(args: argparse.Namespace) -> Iterator[Engine]:
     if args.engine != "openai" and args.model.startswith((".", "/", "~")) and not Path(args.model).is_dir():
         raise CommandError(f"there is no model folder {args.model}")
     try:
-        engine = open_engine(args.engine, model=args.model, **options)
+        engine = open_engine(args.engine, model=args.model, **options_for_images(args.engine, images), **options)
     except ImportError as error:
         raise CommandError(f"{error}. Run: pip install 'ergo-plugins[{_NEEDS[args.engine]}]'") from error
     except (OSError, ValueError) as error:  # what transformers and vLLM raise for a model that is not there or not one
@@ -144,16 +154,21 @@ def _engine(args: argparse.Namespace) -> Iterator[Engine]:
 def _text(outcome: Outcome) -> str:
     lines = []
     for turn in outcome.turns:
-        measures = [f"view {turn.view}", f"{turn.visual_tokens} visual tokens"]
+        measures = [f"view {shown.view}" for shown in turn.shown] + [f"{turn.visual_tokens} visual tokens"]
         measures += [f"{turn.new_tokens} tokens written"] if turn.new_tokens is not None else []
         measures += [f"{turn.seconds:.2f} s"] if turn.seconds is not None else []
         lines += [f"── {turn.name}: {', '.join(measures)}", turn.reply.rstrip(), ""]
-    lines += [f"box in the view    {_box(outcome.box_view)}", f"box in the picture {_box(outcome.box_source)}"]
+    lines += [f"box in the view    {_corners(outcome)}", f"box in the picture {_box(outcome.box_source)}"]
     lines += [f"mended: {repair}" for repair in outcome.repairs]
     lines += [f"problem: {problem}" for problem in outcome.problems]
     lines.append(f"visual tokens      {outcome.visual_tokens}, one pass in full detail: {outcome.single_pass_tokens}")
     lines.append(f"answer             {outcome.answer or '(none)'}")
     return "\n".join(lines)
+
+
+def _corners(outcome: Outcome) -> str:
+    written = outcome.values.get("box_view")
+    return _box(Box(*written) if written else None)
 
 
 def _box(box: Box | None) -> str:

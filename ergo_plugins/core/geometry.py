@@ -9,7 +9,7 @@ exclusive.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 MAX_VIEW_ASPECT = 200
@@ -221,8 +221,8 @@ class CropRules:
         max_aspect: longest allowed ratio of a crop's sides; slivers grow along their short side.
     """
 
-    min_side_px: int = 28
-    max_aspect: float = 10.0
+    min_side_px: int = field(default=28, metadata={"argument": "min_crop_side"})
+    max_aspect: float = field(default=10.0, metadata={"argument": "max_crop_aspect"})
 
     def __post_init__(self) -> None:
         if self.min_side_px < 1 or self.max_aspect < 1:

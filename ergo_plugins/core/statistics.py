@@ -7,35 +7,38 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .turns import Outcome, TurnRecord
+from .outcome import CROP, Outcome, TurnRecord
 
 
 def summarise(outcomes: Iterable[Outcome]) -> dict[str, Any]:
     """What a run cost and where it looked.
 
     Returns:
-        A flat dictionary for JSON. Tokens are means a sample; ``visual_token_share`` is all visual tokens over what the
+        A flat dictionary for JSON. Tokens are means a sample, ``visual_tokens_<name>`` those of the turn of that name;
+        ``visual_token_share`` is all visual tokens over what the
         same images take in a single pass at the model's own limit; ``zoom_success`` the share of samples with a usable
         box; ``area_ratio`` the mean over those; ``cached_share_turn2`` the share of the first turn's tokens (prompt and
         generated) that the second turn found in the engine's prefix cache; ``failures`` counts samples by kind of
         problem.
     """
     everything = list(outcomes)
-    look = [turn for outcome in everything for turn in outcome.turns if turn.name == "look"]
-    answer = [turn for outcome in everything for turn in outcome.turns if turn.name == "answer"]
+    by_turn: dict[str, list[TurnRecord]] = {}
+    for turn in (turn for outcome in everything for turn in outcome.turns):
+        by_turn.setdefault(turn.name, []).append(turn)
+    prompted = [turn.prompt_tokens for turns in by_turn.values() for turn in turns if turn.prompt_tokens is not None]
+    was_asked = any(CROP in outcome.boxes for outcome in everything)
     seconds = [outcome.seconds for outcome in everything if outcome.seconds is not None]
     visual = sum(outcome.visual_tokens for outcome in everything)
     single_pass = sum(outcome.single_pass_tokens for outcome in everything)
     return {
         "samples": len(everything),
-        "zoom_success": mean([outcome.box_source is not None for outcome in everything]),
+        "zoom_success": mean([outcome.box_source is not None for outcome in everything]) if was_asked else None,
         "area_ratio": mean([o.area_ratio for o in everything if o.area_ratio is not None]),
-        "visual_tokens_look": mean([turn.visual_tokens for turn in look]),
-        "visual_tokens_answer": mean([turn.visual_tokens for turn in answer]),
+        **{f"visual_tokens_{name}": mean([turn.visual_tokens for turn in turns]) for name, turns in by_turn.items()},
         "visual_tokens": mean([outcome.visual_tokens for outcome in everything]),
         "single_pass_tokens": mean([outcome.single_pass_tokens for outcome in everything]),
         "visual_token_share": visual / single_pass if single_pass else None,
-        "prompt_tokens": mean([t.prompt_tokens for t in (*look, *answer) if t.prompt_tokens is not None]),
+        "prompt_tokens": mean(prompted),
         "new_tokens": mean([sum(t.new_tokens or 0 for t in o.turns) for o in everything if o.turns]),
         "cached_share_turn2": _cached_share(everything),
         "latency_s_mean": mean(seconds),

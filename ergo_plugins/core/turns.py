@@ -14,7 +14,22 @@ from typing import Any
 
 from PIL import Image
 
-from .geometry import Box, Size
+from .geometry import Box, VisionGrid
+from .images import size_of
+from .outcome import Outcome, Shown, TurnRecord
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An image in a message.
+
+    Attributes:
+        image: RGB pixels at exactly the size the model is to see; both sides multiples of the vision factor.
+        region_source: which part of the original it shows, pixels of the original; None for another image.
+    """
+
+    image: Image.Image
+    region_source: Box | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +37,41 @@ class Turn:
     """One message from the user, waiting for the model's reply.
 
     Attributes:
-        name: what the turn is for (``look``, ``answer``).
-        image: RGB pixels at exactly the size the model is to see; both sides multiples of the vision factor.
-        text: follows the image in the message.
-        system: system message; only on a first turn, empty for none.
+        name: what the turn is for; names it in the record.
+        parts: texts and images in the order in which they stand in the message.
         max_new_tokens: the reply is cut there.
+        system: system message; only on a first turn, empty for none.
         stop: strings that end the reply; the reply includes the one that ended it.
     """
 
     name: str
-    image: Image.Image
-    text: str
+    parts: tuple[str | View, ...]
     max_new_tokens: int
     system: str = ""
     stop: tuple[str, ...] = ()
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The images of the message with what they show, in order."""
+        return tuple(part for part in self.parts if isinstance(part, View))
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """The pixels of the message, in order."""
+        return tuple(view.image for view in self.views)
+
+    @property
+    def text(self) -> str:
+        """The words of the message."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    def content(self, image: Callable[[Image.Image], dict[str, Any]]) -> list[dict[str, Any]]:
+        """The message's content as chat templates and servers take it.
+
+        Args:
+            image: makes the entry of an image.
+        """
+        return [{"type": "text", "text": part} if isinstance(part, str) else image(part.image) for part in self.parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,124 +99,27 @@ class Reply:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TurnRecord:
-    """A turn and its reply as they are kept: text, sizes and counts, no pixels.
-
-    Attributes:
-        view: size in pixels of the image this turn showed.
-        visual_tokens: visual tokens of that image (earlier turns' images not counted again).
-        reply: the model's text, unchanged.
-        opened: how the prompt itself began the reply; the form of a reply is that of ``opened + reply``.
-    """
-
-    name: str
-    view: Size
-    visual_tokens: int
-    reply: str
-    finish: str
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    new_tokens: int | None = None
-    seconds: float | None = None
-    opened: str = ""
+def record(turn: Turn, reply: Reply, grid: VisionGrid) -> TurnRecord:
+    """A turn and its reply as they are kept; the pixels are not."""
+    return TurnRecord(
+        name=turn.name,
+        shown=tuple(
+            Shown(view.region_source, size_of(view.image), grid.tokens(size_of(view.image))) for view in turn.views
+        ),
+        reply=reply.text,
+        finish=reply.finish,
+        prompt_tokens=reply.prompt_tokens,
+        cached_tokens=reply.cached_tokens,
+        new_tokens=reply.new_tokens,
+        seconds=reply.seconds,
+        opened=reply.opened,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Everything worth keeping of one conversation, plain enough for JSON.
-
-    Attributes:
-        method: the method that produced it.
-        source: size of the original; None if it could not be read.
-        turns: in order; empty if the image could not be read.
-        answer: the text of the answer, tags removed; empty if there is none.
-        box_view: where the model pointed, in pixels of the first turn's view, before repairs; None if nowhere.
-        box_source: the crop it was shown, whole pixels of the original; None when that was the whole image.
-        single_pass_tokens: visual tokens the original takes in one pass at the model's own limit, for comparison.
-        repairs: what had to be mended in the replies or the box.
-        problems: what went wrong, each as ``kind: what``; kinds are ``image``, ``question``, ``look``, ``answer``,
-            ``truncated``.
-        seconds: wall time of the whole sample, decoding and resizing included, waiting for its turn left out; None if
-            nobody measured it.
-    """
-
-    method: str
-    source: Size | None = None
-    turns: tuple[TurnRecord, ...] = ()
-    answer: str = ""
-    box_view: Box | None = None
-    box_source: Box | None = None
-    single_pass_tokens: int = 0
-    repairs: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    seconds: float | None = None
-
-    @property
-    def visual_tokens(self) -> int:
-        """Visual tokens of all turns together."""
-        return sum(turn.visual_tokens for turn in self.turns)
-
-    @property
-    def area_ratio(self) -> float | None:
-        """Area of the crop over the area of the original, 0 to 1; None without a crop."""
-        if self.box_source is None or self.source is None:
-            return None
-        return self.box_source.area / self.source.area
-
-    def to_json(self) -> dict[str, Any]:
-        """A dictionary of plain values; sizes as ``[width, height]``, boxes as ``[x1, y1, x2, y2]``."""
-        return {
-            "method": self.method,
-            "source": _plain_size(self.source),
-            "turns": [
-                {
-                    "name": turn.name,
-                    "view": _plain_size(turn.view),
-                    "visual_tokens": turn.visual_tokens,
-                    "reply": turn.reply,
-                    "finish": turn.finish,
-                    "prompt_tokens": turn.prompt_tokens,
-                    "cached_tokens": turn.cached_tokens,
-                    "new_tokens": turn.new_tokens,
-                    "seconds": turn.seconds,
-                    "opened": turn.opened,
-                }
-                for turn in self.turns
-            ],
-            "answer": self.answer,
-            "box_view": _plain_box(self.box_view),
-            "box_source": _plain_box(self.box_source),
-            "area_ratio": self.area_ratio,
-            "visual_tokens": self.visual_tokens,
-            "single_pass_tokens": self.single_pass_tokens,
-            "repairs": list(self.repairs),
-            "problems": list(self.problems),
-            "seconds": self.seconds,
-        }
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Outcome:
-        """The outcome that `to_json` wrote.
-
-        Raises:
-            KeyError, TypeError: the dictionary is not one of ours.
-        """
-        view_sizes = [_size(turn["view"]) for turn in plain["turns"]]
-        return cls(
-            method=plain["method"],
-            source=_size(plain["source"]) if plain["source"] else None,
-            turns=tuple(
-                TurnRecord(**{**turn, "view": view}) for turn, view in zip(plain["turns"], view_sizes, strict=True)
-            ),
-            answer=plain["answer"],
-            box_view=Box(*plain["box_view"]) if plain["box_view"] else None,
-            box_source=Box(*plain["box_source"]) if plain["box_source"] else None,
-            single_pass_tokens=plain["single_pass_tokens"],
-            repairs=tuple(plain["repairs"]),
-            problems=tuple(plain["problems"]),
-            seconds=plain["seconds"],
-        )
+def noticed(turn: Turn, reply: Reply) -> tuple[str, ...]:
+    """What the engine found wrong with a reply, as problems of an outcome."""
+    cut_short = (f"truncated: the {turn.name} reply reached its token cap",) if reply.finish == "length" else ()
+    return cut_short + tuple(f"{turn.name}: {problem}" for problem in reply.problems)
 
 
 Episode = Generator[Turn, Reply, Outcome]
@@ -233,31 +172,25 @@ def play(episode: Episode, ask: Callable[[Turn], Reply]) -> Outcome:
 
 
 def play_batch(
-    episodes: Sequence[Episode],
-    ask_all: Callable[[list[tuple[int, Turn]]], Sequence[Reply]],
-    *,
-    rounds: int = 2,
+    episodes: Sequence[Episode], ask_all: Callable[[list[tuple[int, Turn]]], Sequence[Reply]]
 ) -> list[Outcome]:
-    """Play many episodes in lockstep: all first turns, then all second turns, and so on.
+    """Play many episodes in lockstep: all first turns, then all second turns, and so on, however many each has.
 
     Args:
         episodes: not started.
-        ask_all: given ``(index of the episode, its turn)``, returns one reply each, in order. It is called exactly
-            ``rounds`` times even when nothing is left to ask: a generation may be a collective among ranks.
-        rounds: turns of the longest episode.
-
-    Raises:
-        RuntimeError: an episode has more turns than ``rounds``.
+        ask_all: given ``(index of the episode, its turn)``, returns one reply each, in order. Called with turns that
+            are cut and stopped alike, so several times a round if they are not.
     """
     players = [Player(episode) for episode in episodes]
     waiting = [(i, turn) for i, player in enumerate(players) if (turn := player.start()) is not None]
-    for _ in range(rounds):
-        replies = ask_all(waiting)
-        waiting = [
-            (i, turn)
-            for (i, _turn), reply in zip(waiting, replies, strict=True)
-            if (turn := players[i].send(reply)) is not None
-        ]
+    while waiting:
+        alike: dict[tuple[int, tuple[str, ...]], list[tuple[int, Turn]]] = {}
+        for i, turn in waiting:
+            alike.setdefault((turn.max_new_tokens, turn.stop), []).append((i, turn))
+        replies = {
+            i: reply for asked in alike.values() for (i, _turn), reply in zip(asked, ask_all(asked), strict=True)
+        }
+        waiting = [(i, turn) for i, _turn in waiting if (turn := players[i].send(replies[i])) is not None]
     return [player.finished() for player in players]
 
 
@@ -279,16 +212,3 @@ async def play_async(
     while turn is not None:
         turn = await run(player.send, await ask(turn))
     return player.finished()
-
-
-def _plain_size(size: Size | None) -> list[int] | None:
-    return [size.width, size.height] if size else None
-
-
-def _plain_box(box: Box | None) -> list[float] | None:
-    return list(box.as_tuple()) if box else None
-
-
-def _size(plain: Sequence[int]) -> Size:
-    width, height = plain
-    return Size(width, height)

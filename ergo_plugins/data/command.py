@@ -10,15 +10,22 @@ from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
-from ..core.geometry import Coordinates
-from ..methods.ergo import Prompts
-from ..methods.ergo_prompts import read_prompts
+from PIL import Image
+
+from ..core.geometry import Coordinates, VisionGrid
+from ..core.questions import Question
+from ..methods import method_named
+from ..methods.base import Sample
+from ..methods.prompts import read_prompts
 from ..usage import CommandError
-from .rows import Row, row, schema, tool_row
+from .rows import FirstTurn, Row, row, schema, tool_row
 from .samples import BadSample, Checked, Counts, check, split_by_image
 from .sources import SOURCES, Source
+
+TOOLS_METHOD = "ergo"
+"""The method whose first turn a policy plays in verl's own tool loop."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -73,9 +80,7 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     to_row: Callable[[int, Checked], Row] = partial(row, args.source)
     if args.agent == "tool_agent":
-        prompts = read_prompts(args.prompts) if args.prompts else Prompts()
-        coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")
-        to_row = partial(tool_row, args.source, prompts, coordinates, args.coarse_tokens * args.factor**2)
+        to_row = partial(tool_row, args.source, _first_turn(args), args.coarse_tokens * args.factor**2)
     for name, samples in (("train", training), ("validation", held_out)):
         if samples:
             table = pa.Table.from_pylist(
@@ -86,6 +91,22 @@ def run(args: argparse.Namespace) -> int:
     (args.out / "counts.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
     return 0
+
+
+def _first_turn(args: argparse.Namespace) -> FirstTurn:
+    """What the tool's method says first: its episode is started on an image of nothing, for the words."""
+    method = method_named(TOOLS_METHOD)
+    kind = get_type_hints(method.config)["prompts"]
+    given = {"prompts": read_prompts(args.prompts, kind)} if args.prompts else {}
+    coordinates: Coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")
+    grid = VisionGrid(factor=args.factor, coordinates=coordinates)
+
+    def first_turn(question: Question) -> tuple[str, str]:
+        nothing = Image.new("RGB", (args.factor, args.factor))
+        turn = next(method.episode(Sample(nothing, question), method.config(**given), grid))
+        return turn.system, turn.text
+
+    return first_turn
 
 
 def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:

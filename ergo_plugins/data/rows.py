@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..core.geometry import Coordinates
-from ..core.questions import split_question
-from ..methods.ergo import Prompts, fill
+from ..core.questions import Question, split_question
 from .samples import Checked
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
+FirstTurn = Callable[[Question], tuple[str, str]]
 
 
 def row(data_source: str, index: int, sample: Checked) -> Row:
@@ -34,17 +34,14 @@ def row(data_source: str, index: int, sample: Checked) -> Row:
     }
 
 
-def tool_row(
-    data_source: str, prompts: Prompts, coordinates: Coordinates, max_pixels: int, index: int, sample: Checked
-) -> Row:
-    """A row for verl's ``tool_agent`` loop with `verl_plugin.crop_tool`: the first turn as ERGO words it.
+def tool_row(data_source: str, first_turn: FirstTurn, max_pixels: int, index: int, sample: Checked) -> Row:
+    """A row for verl's ``tool_agent`` loop with `verl_plugin.crop_tool`: the first turn as the method words it.
 
     Args:
-        coordinates: how the model writes boxes.
+        first_turn: ``(system message, words)`` for a question.
         max_pixels: budget of the first view, which verl's image loading heeds.
     """
-    stem = split_question(sample.question).stem
-    system, look = (fill(text, stem, coordinates) for text in (prompts.system, prompts.look))
+    system, look = first_turn(split_question(sample.question))
     first = [{"role": "system", "content": system}] if system else []
     made = row(data_source, index, sample)
     made["prompt"] = [*first, {"role": "user", "content": f"<image>{look}"}]

@@ -13,7 +13,7 @@ from ..core.geometry import Box, Size
 from ..core.questions import Option
 from ..image_files import TooLargeImage, upright_size
 from ..image_values import brief
-from ..methods.ergo_reward import TargetKind
+from ..methods.base import TargetKind
 
 OUTSIDE_PX = 2.0
 """How far a box may reach over the image's edge: annotations are rounded."""

@@ -15,7 +15,7 @@ from .base import Engine, EngineFault, Job
 ENGINES = {"vllm": "VLLMEngine", "hf": "HFEngine", "openai": "OpenAIEngine"}
 """Engine names and the class that stands in the module of that name."""
 
-__all__ = ["ENGINES", "Engine", "EngineFault", "Job", "engine_class", "open_engine"]
+__all__ = ["ENGINES", "Engine", "EngineFault", "Job", "engine_class", "open_engine", "options_for_images"]
 
 
 def engine_class(name: str) -> type[Engine]:
@@ -40,3 +40,8 @@ def open_engine(name: str, **options: Any) -> Engine:
     chosen = engine_class(name)
     inspect.signature(chosen).bind(**options)
     return chosen(**options)
+
+
+def options_for_images(name: str, images: int) -> dict[str, Any]:
+    """What an engine has to be told so that a conversation may have so many images; vLLM allows one without it."""
+    return {"limit_mm_per_prompt": {"image": images, "video": 0}} if name == "vllm" else {}

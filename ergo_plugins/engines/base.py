@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.geometry import VisionGrid
-from ..core.turns import Episode, Outcome
+from ..core.outcome import Outcome
+from ..core.turns import Episode
 
 
 class EngineUnavailable(Exception):

@@ -37,7 +37,7 @@ class Written:
 
 
 class ChatTokens:
-    """Token ids of conversations with one image a turn, in the words of one processor's chat template.
+    """Token ids of conversations with images, in the words of one processor's chat template.
 
     Ids hold one placeholder an image, as vLLM wants them; `expanded` repeats it for transformers.
 
@@ -71,7 +71,7 @@ class ChatTokens:
         Raises:
             ValueError: the message holds the placeholder of an image that is not there.
         """
-        message = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": turn.text}]}
+        message = {"role": "user", "content": turn.content(lambda _image: {"type": "image"})}
         if so_far:
             tail_ids = self._ids(self._after_a_reply([message]))
             closed = so_far[-1] == self.end_of_message  # by the reply itself; the template would close it again
@@ -79,9 +79,9 @@ class ChatTokens:
         else:
             system = [{"role": "system", "content": [{"type": "text", "text": turn.system}]}] if turn.system else []
             new_ids = self._ids(self._templated([*system, message]))
-        if (images := new_ids.count(self.image_token_id)) != 1:
+        if (places := new_ids.count(self.image_token_id)) != len(turn.images):
             raise ValueError(
-                f"the {turn.name} turn shows one image and its message has places for {images}: "
+                f"the {turn.name} turn shows {len(turn.images)} images and its message has places for {places}: "
                 "a prompt holds the model's own word for an image"
             )
         return [*so_far, *new_ids]
@@ -106,7 +106,8 @@ class ChatTokens:
         What a model must not write is cut off together with all after it, as in training: what stands before was
         sampled just so.
         """
-        ids, finish, problems = list(new_ids), "length", ()
+        ids, finish = list(new_ids), "length"
+        problems: tuple[str, ...] = ()
         last = next((i for i, token in enumerate(ids) if token in self.ends or token in self.strays), None)
         if last is not None:
             finish = "stop"
@@ -126,7 +127,10 @@ class ChatTokens:
 
     def _after_a_reply(self, messages: list[dict[str, Any]]) -> str:
         """What the template writes between an earlier reply and the place for the next."""
-        before = [{"role": "user", "content": [{"type": "text", "text": ""}]}, {"role": "assistant", "content": _MARK}]
+        before: list[dict[str, Any]] = [
+            {"role": "user", "content": [{"type": "text", "text": ""}]},
+            {"role": "assistant", "content": _MARK},
+        ]
         # the first mark is ours; what users write may hold others
         _, mark, after = self._templated([*before, *messages]).partition(_MARK)
         if not mark:

@@ -66,9 +66,10 @@ class HFEngine(Engine):
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
         self.grid = vision_grid(self.chat.processor)
-        self._model = AutoModelForImageTextToText.from_pretrained(
+        opened: Any = AutoModelForImageTextToText.from_pretrained(
             model, dtype=dtype, attn_implementation=attn_implementation, trust_remote_code=trust_remote_code
-        ).to(self._device)
+        )
+        self._model = opened.to(self._device)
         self._model.eval()
         # the checkpoint's own wishes are not ours, see `Decoding`
         self._model.generation_config = GenerationConfig(
@@ -105,7 +106,7 @@ class HFEngine(Engine):
         conversations = [_Conversation(job.key) for job, _ in batch]
 
         def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
-            return self._replies([(conversations[i], turn) for i, turn in asked]) if asked else []
+            return self._replies([(conversations[i], turn) for i, turn in asked])
 
         try:
             outcomes = play_batch([episode for _, episode in batch], ask_all)
@@ -119,7 +120,7 @@ class HFEngine(Engine):
         started = time.perf_counter()
         for conversation, turn in asked:
             conversation.ids = self.chat.prompt(conversation.ids, turn)
-            conversation.images.append(turn.image)
+            conversation.images.extend(turn.images)
         prompts = [
             self.chat.expanded(conversation.ids, [self._image_tokens(image) for image in conversation.images])
             for conversation, _ in asked
@@ -159,7 +160,13 @@ class HFEngine(Engine):
         padded = [[tokenizer.pad_token_id] * (longest - len(prompt)) + prompt for prompt in prompts]
         input_ids = torch.tensor(padded, device=self._device)
         attended = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=self._device)
-        pixels = self.chat.processor.image_processor(images=images, return_tensors="pt").to(self._device)
+        seen = {}
+        if images:
+            pixels = self.chat.processor.image_processor(images=images, return_tensors="pt").to(self._device)
+            seen = {
+                "pixel_values": pixels["pixel_values"].to(self._model.dtype),
+                "image_grid_thw": pixels["image_grid_thw"],
+            }
         decoding = self.decoding
         sampling: dict[str, Any] = {"do_sample": False}
         if decoding.temperature:
@@ -175,8 +182,7 @@ class HFEngine(Engine):
             output = self._model.generate(
                 input_ids=input_ids,
                 attention_mask=attended,
-                pixel_values=pixels["pixel_values"].to(self._model.dtype),
-                image_grid_thw=pixels["image_grid_thw"],
+                **seen,
                 mm_token_type_ids=(input_ids == self.chat.image_token_id).int(),
                 max_new_tokens=turn.max_new_tokens,
                 repetition_penalty=decoding.repetition_penalty,

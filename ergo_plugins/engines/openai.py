@@ -175,7 +175,7 @@ class OpenAIEngine(Engine):
     def _reply(self, response: Any, turn: Turn) -> Reply:
         choices = getattr(response, "choices", None)
         message = getattr(choices[0], "message", None) if choices else None
-        if message is None:
+        if not choices or message is None:
             raise EngineUnavailable(
                 f"{self._base_url} answered the {turn.name} turn with something that is no chat completion: "
                 f"{str(response)[:200]!r}"
@@ -198,22 +198,22 @@ class _Conversation:
     engine: OpenAIEngine
     key: str
     messages: list[dict[str, Any]] = field(default_factory=list)
-    encoded: tuple[Turn, str] | None = None
+    encoded: tuple[Turn, list[dict[str, Any]]] | None = None
 
     async def ask(self, turn: Turn) -> Reply:
         if self.encoded is None or self.encoded[0] is not turn:
-            self.encoded = turn, await asyncio.to_thread(data_url, turn.image)
+            self.encoded = turn, await asyncio.to_thread(turn.content, _image_url)
         before = self.messages
         if not before and turn.system:
             before = [{"role": "system", "content": turn.system}]
-        content = [
-            {"type": "image_url", "image_url": {"url": self.encoded[1]}},
-            {"type": "text", "text": turn.text},
-        ]
-        messages = [*before, {"role": "user", "content": content}]
+        messages = [*before, {"role": "user", "content": self.encoded[1]}]
         reply = await self.engine.complete(messages, turn, key=self.key)
         self.messages = [*messages, {"role": "assistant", "content": reply.text}]
         return reply
+
+
+def _image_url(image: Image.Image) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": data_url(image)}}
 
 
 def data_url(image: Image.Image) -> str:

@@ -56,7 +56,6 @@ class VLLMEngine(Engine):
         check_tensor_parallel(model, int(engine_options.get("tensor_parallel_size") or 1), trust_remote_code)
         defaults = {
             "enable_prefix_caching": True,
-            "limit_mm_per_prompt": {"image": 2, "video": 0},
             "max_num_seqs": concurrency,
             "max_num_batched_tokens": BATCHED_TOKENS,
             "generation_config": "vllm",  # the checkpoint's own wishes are not ours, see `Decoding`
@@ -112,7 +111,9 @@ class VLLMEngine(Engine):
             EngineRefused: vLLM does not take the request, for example because it is too long.
             EngineUnavailable: the engine failed.
         """
-        prompt = {"prompt_token_ids": prompt_ids, "multi_modal_data": {"image": images}}
+        prompt: dict[str, Any] = {"prompt_token_ids": prompt_ids}
+        if images:
+            prompt["multi_modal_data"] = {"image": images}
         replicas = {"data_parallel_rank": rank} if self._ranks > 1 else {}
         request = f"ergo-{next(self._request_ids)}"
         last = None
@@ -180,7 +181,7 @@ class _Conversation:
 
     async def ask(self, turn: Turn) -> Reply:
         ids = self._engine.chat.prompt(self._ids, turn)
-        images = [*self._images, turn.image]
+        images = [*self._images, *turn.images]
         reply, new_ids = await self._engine.reply_to(ids, images, turn, key=self._key, rank=self._rank)
         self._ids, self._images = [*ids, *new_ids], images
         return reply

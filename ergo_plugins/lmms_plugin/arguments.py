@@ -5,26 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ..core.geometry import CropRules
 from ..engines import engine_class
-from ..methods.ergo import ZoomConfig
-from ..methods.ergo_prompts import read_prompts
+from ..methods import DEFAULT, known_methods, method_named
+from ..methods.base import Method
+from ..methods.prompts import PromptTexts, read_prompts
 from .values import WrongArgument, as_kind, kinds_of
 
-_ZOOM = {
-    "coarse_tokens": int,
-    "crop_tokens": int,
-    "zoom_new_tokens": int,
-    "answer_new_tokens": int,
-    "stage1_question": str,
-    "zoom": str,
-    "resample": str,
-}
-_CROP = {"min_crop_side": int, "max_crop_aspect": float}
-_RUN = {"prompts": str, "journal": str, "previews": int}
+_RUN = {"method": str, "journal": str, "previews": int}
 _FORMS = {"model": "<folder, hub id or served name>", "base_url": "<address of the API, ending in /v1>"}
 _LEAST = {"previews": 0, "concurrency": 1, "attempts": 1, "temperature": 0, "timeout_s": 0.001, "retry_delay_s": 0}
 
@@ -34,13 +24,15 @@ class ModelArguments:
     """The arguments of one run, sorted.
 
     Attributes:
-        zoom: how the zoom is run.
+        method: which method is run.
+        config: how, in the method's own class.
         engine: options of the engine's class.
         journal: file the samples are kept in, or None.
         previews: of how many samples the two views are kept as small pictures beside the journal.
     """
 
-    zoom: ZoomConfig
+    method: Method
+    config: Any
     engine: dict[str, Any]
     journal: str | None = None
     previews: int = 200
@@ -61,27 +53,27 @@ def read_arguments(engine_name: str, given: Mapping[str, Any]) -> ModelArguments
     left = {("model" if name == "pretrained" else name): value for name, value in given.items()}
     if {"model", "pretrained"} <= set(given):
         raise WrongArgument("model and pretrained are the same argument; give one of them")
-    options = _annotations(engine_name)
-    known = {*_ZOOM, *_CROP, *_RUN, *options}
+    method = _method(left.get("method", DEFAULT))
+    own, options = method_options(method), _annotations(engine_name)
+    known = {*_RUN, *own, *options}
     unknown = sorted(set(left) - known)
     if unknown:
         raise WrongArgument(
-            f"ergo_{engine_name} has no argument {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            f"ergo_{engine_name} has no argument {', '.join(unknown)}; known are {', '.join(sorted(known))} "
+            f"(with method={method.name}, one of {', '.join(known_methods())})"
         )
     missing = [name for name in _required(engine_name) if name not in left]
     if missing:
         raise WrongArgument(f"ergo_{engine_name} needs {missing[0]}={_FORMS.get(missing[0], '')}")
 
-    ours = {
-        name: as_kind(name, _on_or_off(left[name]) if name == "zoom" else left[name], kind, least=_LEAST.get(name))
-        for name, kind in {**_ZOOM, **_CROP, **_RUN}.items()
-        if name in left
-    }
+    run = {name: as_kind(name, left[name], kind, least=_LEAST.get(name)) for name, kind in _RUN.items() if name in left}
+    method, config = method.variant(_config(method, {name: left[name] for name in own if name in left}))
     return ModelArguments(
-        zoom=_zoom_config(ours),
+        method=method,
+        config=config,
         engine={name: _option(name, value, options[name]) for name, value in left.items() if name in options},
-        journal=ours.get("journal"),
-        previews=ours.get("previews", 200),
+        journal=run.get("journal"),
+        previews=run.get("previews", 200),
     )
 
 
@@ -101,9 +93,32 @@ def check_argument_text(text: Any) -> None:
         raise WrongArgument(f"every part of --model_args is name=value, commas between them ({error})") from error
 
 
-def known_arguments(engine_name: str) -> set[str]:
-    """Names of all arguments that a model takes."""
-    return {*_ZOOM, *_CROP, *_RUN, *engine_options(engine_name)}
+def known_arguments(engine_name: str, method: Method) -> set[str]:
+    """Names of all arguments that a model takes with a method."""
+    return {*_RUN, *method_options(method), *engine_options(engine_name)}
+
+
+def method_options(method: Method) -> dict[str, Any]:
+    """The arguments that a method's configuration takes, and the type of each; prompts are the path of a file."""
+    options: dict[str, Any] = {}
+    hints = get_type_hints(method.config)
+    for one in fields(method.config):
+        kind = hints[one.name]
+        if _is_group(kind):
+            inner = get_type_hints(kind)
+            options |= {f.metadata.get("argument", f.name): inner[f.name] for f in fields(kind)}
+        else:
+            options[one.name] = str if _is_prompts(kind) else kind
+    return options
+
+
+def _is_prompts(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, PromptTexts)
+
+
+def _is_group(kind: Any) -> bool:
+    """Whether a field holds several settings, each an argument of its own."""
+    return isinstance(kind, type) and is_dataclass(kind) and not _is_prompts(kind)
 
 
 def engine_options(engine_name: str) -> set[str]:
@@ -129,14 +144,42 @@ def _annotations(engine_name: str) -> dict[str, Any]:
     return {**{field.name: field.type for field in fields(AsyncEngineArgs)}, **own}
 
 
-def _zoom_config(ours: Mapping[str, Any]) -> ZoomConfig:
-    rules = {"min_crop_side": "min_side_px", "max_crop_aspect": "max_aspect"}
-    prompts = {"prompts": read_prompts(ours["prompts"])} if "prompts" in ours else {}
+def _method(name: Any) -> Method:
     try:
-        crop = CropRules(**{rule: ours[name] for name, rule in rules.items() if name in ours})
-        return ZoomConfig(**{name: ours[name] for name in _ZOOM if name in ours}, crop=crop, **prompts)
+        return method_named(as_kind("method", name, str))
+    except ValueError as unknown:
+        raise WrongArgument(str(unknown)) from unknown
+
+
+def _config(method: Method, given: Mapping[str, Any]) -> Any:
+    """The method's configuration from its arguments."""
+    hints = get_type_hints(method.config)
+    values: dict[str, Any] = {}
+    try:
+        for one in fields(method.config):
+            kind = hints[one.name]
+            if _is_prompts(kind):
+                if one.name in given:
+                    values[one.name] = read_prompts(as_kind(one.name, given[one.name], str), kind)
+            elif _is_group(kind):
+                names = {f.metadata.get("argument", f.name): f.name for f in fields(kind)}
+                inner = get_type_hints(kind)
+                values[one.name] = kind(
+                    **{f: _plain(name, given[name], inner[f]) for name, f in names.items() if name in given}
+                )
+            elif one.name in given:
+                values[one.name] = _plain(one.name, given[one.name], kind)
+        return method.config(**values)
     except ValueError as wrong:
         raise WrongArgument(str(wrong)) from wrong
+
+
+def _plain(name: str, value: Any, kind: Any) -> Any:
+    """A value of a configuration; one of several words is checked by the configuration itself."""
+    if get_origin(kind) is Literal:
+        words = get_args(kind)
+        return as_kind(name, _on_or_off(value) if set(words) == {"on", "off"} else value, type(words[0]))
+    return as_kind(name, value, kind, least=_LEAST.get(name))
 
 
 def _on_or_off(value: Any) -> Any:

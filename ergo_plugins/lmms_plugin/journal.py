@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..core.outcome import Outcome
 from ..core.record import JOURNAL_FORMAT, sample_key
-from ..core.turns import Outcome
 from .ending import Told
 
 _KINDS = {"task": str, "split": str, "doc_id": int, "repeat": int, "question": str, "returned": str, "previews": dict}

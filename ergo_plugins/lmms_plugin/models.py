@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from lmms_eval.api.instance import GenerationResult, TokenCounts
@@ -13,10 +13,9 @@ from lmms_eval.api.model import lmms
 from lmms_eval.models.model_utils.gen_metrics import log_metrics
 from loguru import logger
 
+from ..core.outcome import Outcome
 from ..core.statistics import failure_kinds, summarise
-from ..core.turns import Outcome
-from ..engines import open_engine
-from ..methods.ergo import METHOD
+from ..engines import open_engine, options_for_images
 from .arguments import check_argument_text, known_arguments, read_arguments
 from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
 from .journal import Entry
@@ -24,6 +23,9 @@ from .run import play_samples
 from .samples import samples_of
 from .values import WrongArgument, as_kind
 from .wishes import refuse_wishes, task_defaults
+
+BUDGET = "_tokens"
+"""How the names of budgets of visual tokens end, but those of ``…_new_tokens``."""
 
 
 class AnswerText(str):
@@ -54,7 +56,7 @@ class OutcomeTokens(TokenCounts):  # type: ignore[misc]
     outcome: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), METHOD: self.outcome}
+        return {**super().to_dict(), self.outcome["method"]: self.outcome}
 
 
 class ErgoModel(lmms):  # type: ignore[misc]
@@ -91,15 +93,17 @@ class ErgoModel(lmms):  # type: ignore[misc]
             if max_batch_size is not None:
                 raise WrongArgument("--max_batch_size goes with --batch_size auto, which ergo models do not have")
             self.arguments = read_arguments(self.engine_name, given)
+            images = options_for_images(self.engine_name, self.arguments.method.images)
             self.engine = open_engine(
-                self.engine_name, **{**self.host_options(batch_size, device), **self.arguments.engine}
+                self.engine_name, **{**images, **self.host_options(batch_size, device), **self.arguments.engine}
             )
             self._check_budgets()
 
     def _check_budgets(self) -> None:
-        for name in ("coarse_tokens", "crop_tokens"):
+        for name, budget in asdict(self.arguments.config).items():
             try:
-                self.engine.grid.check_budget(getattr(self.arguments.zoom, name))
+                if name.endswith(BUDGET) and not name.endswith("_new_tokens"):
+                    self.engine.grid.check_budget(budget)
             except ValueError as too_small:
                 raise WrongArgument(f"{name}: {too_small}") from too_small
 
@@ -124,7 +128,7 @@ class ErgoModel(lmms):  # type: ignore[misc]
     def generate_until(self, requests: Sequence[Any], *_: Any) -> list[GenerationResult]:
         """Zoom and answer; one result a request, in order."""
         started = time.perf_counter()
-        refuse_wishes(requests, known_arguments(self.engine_name))
+        refuse_wishes(requests, known_arguments(self.engine_name, self.arguments.method))
         for task, defaults in task_defaults(requests).items():
             logger.info(
                 f"{task} brings generation_kwargs {defaults}, meant for models that answer at once; they and --seed "
@@ -159,8 +163,10 @@ class ErgoModel(lmms):  # type: ignore[misc]
         outcomes = [entry.outcome for entry in entries.values()]
         figures = summarise(outcomes)
         failures = figures.pop("failures")
-        numbers = {f"{METHOD}_{name}": value for name, value in figures.items() if value is not None}
-        numbers.update({f"{METHOD}_failures_{kind}": count for kind, count in failures.items()})
+        method = self.arguments.method
+        figures |= method.figures(outcomes)
+        numbers = {f"{method.name}_{name}": value for name, value in figures.items() if value is not None}
+        numbers.update({f"{method.name}_failures_{kind}": count for kind, count in failures.items()})
         new_tokens = sum(turn.new_tokens or 0 for outcome in outcomes for turn in outcome.turns)
         log_metrics(
             total_elapsed_time=elapsed_s,

@@ -68,14 +68,16 @@ class Previews:
         return player.finished()
 
     def _keep(self, key: str, turn: Turn) -> None:
-        path = self._folder / f"{_file_name(key)}-{turn.name}.jpg"
-        view = turn.image.copy()
-        view.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.BICUBIC)
-        try:
-            view.save(path, "JPEG", quality=JPEG_QUALITY)
-        except OSError as error:
-            raise PreviewFault(f"{key}: the preview {path} cannot be written ({error}); {_WHAT_TO_DO}") from error
-        self._files[key][turn.name] = f"{self._folder.name}/{path.name}"
+        for number, image in enumerate(turn.images):
+            name = turn.name if number == 0 else f"{turn.name} {number + 1}"
+            path = self._folder / f"{_file_name(key)}-{name.replace(' ', '-')}.jpg"
+            small = image.copy()
+            small.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.BICUBIC)
+            try:
+                small.save(path, "JPEG", quality=JPEG_QUALITY)
+            except OSError as error:
+                raise PreviewFault(f"{key}: the preview {path} cannot be written ({error}); {_WHAT_TO_DO}") from error
+            self._files[key][name] = f"{self._folder.name}/{path.name}"
 
 
 _WHAT_TO_DO = "make room for it, or give previews=0 for a run without pictures"

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from loguru import logger
 from tqdm import tqdm
 
-from ..core.answers import bare_answer
+from ..core.outcome import Outcome
 from ..core.questions import Question
-from ..core.turns import Episode, Outcome
+from ..core.turns import Episode
 from ..engines import Engine, Job
-from ..methods.ergo import METHOD, zoom_episode
+from ..methods import base
 from .arguments import ModelArguments
 from .journal import Entry, Journal, JournalMismatch
 from .previews import Previews
@@ -31,7 +31,7 @@ def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArgu
     """
     journal = None
     if arguments.journal is not None:
-        settings = {**engine.identity, **asdict(arguments.zoom)}
+        settings = {**engine.identity, "method": arguments.method.name, **asdict(arguments.config)}
         journal = Journal(arguments.journal, settings, sorted({sample.task for sample in samples}))
         if not journal.is_locked:
             logger.warning(f"{journal.path} cannot be locked here; see to it that no other run writes it")
@@ -59,7 +59,7 @@ class _Run:
     def __init__(
         self, engine: Engine, samples: Sequence[Sample], arguments: ModelArguments, journal: Journal | None
     ) -> None:
-        self._engine, self._zoom, self._journal = engine, arguments.zoom, journal
+        self._engine, self._arguments, self._journal = engine, arguments, journal
         self._samples = {sample.key: sample for sample in samples}
         self._questions: dict[str, Question] = {}
         self.entries = dict(journal.entries) if journal else {}
@@ -73,7 +73,7 @@ class _Run:
                     "the data has changed; give another journal="
                 )
         done = sum(key in self.entries for key in self._samples)
-        self.progress = tqdm(total=len(self._samples), desc="zoom", initial=done, unit="sample")
+        self.progress = tqdm(total=len(self._samples), desc=arguments.method.name, initial=done, unit="sample")
 
     def jobs(self) -> Iterator[Job]:
         """The samples that have no entry yet."""
@@ -93,14 +93,14 @@ class _Run:
         self.progress.update()
 
     def _entry(self, sample: Sample, outcome: Outcome) -> Entry:
-        question = self._questions.pop(sample.key, None)
+        asked = self._questions.pop(sample.key, None) or Question(sample.text, sample.text, sample.context_options())
         return Entry(
             task=sample.task,
             split=sample.split,
             doc_id=sample.doc_id,
             repeat=sample.repeat,
             question=sample.text,
-            returned=bare_answer(outcome.answer, question.options if question else sample.context_options()),
+            returned=self._arguments.method.returned(outcome, asked),
             outcome=outcome,
             previews=self._previews.of(sample.key),
         )
@@ -110,9 +110,10 @@ class _Run:
             try:
                 image, question = sample.open()
             except UnusableSample as unusable:
-                return _unusable(unusable)
+                return _unusable(self._arguments.method.name, unusable)
             self._questions[sample.key] = question
-            episode = zoom_episode(image, question, self._zoom, self._engine.grid)
+            method, config = self._arguments.method, self._arguments.config
+            episode = method.episode(base.Sample(image, question), config, self._engine.grid)
             return _named(sample.key, self._previews.watched(sample.key, episode))
 
 
@@ -122,7 +123,7 @@ def _named(key: str, episode: Episode) -> Episode:
         return (yield from episode)
 
 
-def _unusable(unusable: UnusableSample) -> Episode:
+def _unusable(method: str, unusable: UnusableSample) -> Episode:
     """An episode that ends before its first turn."""
-    return Outcome(method=METHOD, problems=(f"{unusable.kind}: {unusable}",))
+    return Outcome(method=method, problems=(f"{unusable.kind}: {unusable}",))
     yield  # a generator, like every episode

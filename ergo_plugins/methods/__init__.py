@@ -1,0 +1,51 @@
+"""Papers by name: those that ship with the package, and others' through the entry points ``ergo_plugins.methods``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from .base import Method, Story
+
+METHODS = {
+    "ergo": "ergo_plugins.methods.ergo:ERGO",
+    "single_pass": "ergo_plugins.methods.single_pass:SINGLE_PASS",
+}
+"""Name and address of each method that ships with the package."""
+
+GROUP = "ergo_plugins.methods"
+"""Entry points under which other packages register theirs: ``name = module:object``."""
+
+DEFAULT = "ergo"
+
+
+def known_methods() -> list[str]:
+    """The names of all methods that are installed."""
+    return sorted({*METHODS, *(point.name for point in entry_points(group=GROUP))})
+
+
+@cache
+def method_named(name: str) -> Method:
+    """A method by its name.
+
+    Raises:
+        ValueError: there is none; or what is registered under the name is no method, or has another name.
+    """
+    others = {point.name: point.value for point in entry_points(group=GROUP)}
+    address = METHODS.get(name, others.get(name))
+    if address is None:
+        raise ValueError(f"there is no method {name!r}; known are {', '.join(known_methods())}")
+    module, _, attribute = address.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, Method) or found.name != name:
+        raise ValueError(
+            f"{address} is registered as the method {name!r} and is {found!r:.80}; it has to be an object of a "
+            "subclass of ergo_plugins.methods.base.Method with that name"
+        )
+    return found
+
+
+def story_of(name: str) -> Story:
+    """A method's words for reports; an empty story for one that is not installed here."""
+    return method_named(name).story if name in known_methods() else Story()

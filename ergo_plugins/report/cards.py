@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..core.answers import NO_CHOICE
-from ..core.geometry import Box, Size
+from ..core.geometry import Box
+from ..core.outcome import CROP, Outcome, Shown, TurnRecord
 from ..core.questions import split_question
 from ..core.statistics import failure_kinds
-from ..core.turns import Outcome, TurnRecord
+from ..methods import story_of
 from .markup import count, escaped, passage, percent, seconds, size
 from .pictures import Picture, boxes_over
 from .rows import Row
+from .sound import LARGEST_PX
 
 VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
 """Class and word for what a verdict may be."""
 
-_TURNS = {"look": "First look: where to zoom", "answer": "Answer"}
 _REWARD = ("reward", "region", "box", "format")
 """Metrics of a rollout that a verdict does not tell."""
 
@@ -107,22 +108,23 @@ def figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | Non
     if source is None or not outcome.turns:
         yield '<p class="empty">The image could not be read.</p>'
         return
-    for turn in outcome.turns:
-        is_crop = turn.name == "answer" and outcome.box_source is not None
-        over = "" if is_crop else boxes_over(source, outcome.box_source, target)
-        if is_crop:
-            said = f"<b>The close-up</b> {percent(outcome.area_ratio)} of the picture"
-        elif turn.name == "look":
-            said = f"<b>First look</b> {size(source)} shown as {size(turn.view)}"
-        elif len(outcome.turns) > 1:
-            said, over = f"<b>No usable box</b> so the whole picture again, as {size(turn.view)}", ""
-        else:
-            said = f"<b>The picture</b> {size(source)} shown as {size(turn.view)}"
-        yield f"<figure>{_shot(turn, pictures.get(turn.name), over)}<figcaption>{said}</figcaption></figure>"
+    for number, turn in enumerate(outcome.turns):
+        for shown in turn.shown[:1]:
+            is_crop = outcome.box_source is not None and shown.region_source == outcome.box_source and number > 0
+            over = "" if is_crop else boxes_over(source, outcome.box_source, target)
+            if is_crop:
+                said = f"<b>The close-up</b> {percent(outcome.area_ratio)} of the picture"
+            elif number == 0 and CROP in outcome.boxes:
+                said = f"<b>First look</b> {size(source)} shown as {size(shown.view)}"
+            elif number > 0:
+                said, over = f"<b>No usable box</b> so the whole picture again, as {size(shown.view)}", ""
+            else:
+                said = f"<b>The picture</b> {size(source)} shown as {size(shown.view)}"
+            yield f"<figure>{_shot(turn, shown, pictures.get(turn.name), over)}<figcaption>{said}</figcaption></figure>"
 
 
-def _shot(turn: TurnRecord, picture: Picture | None, over: str) -> str:
-    px: Size = picture.size if picture else turn.view
+def _shot(turn: TurnRecord, shown: Shown, picture: Picture | None, over: str) -> str:
+    px = picture.size if picture else shown.view
     shape = f'style="--ratio:{px.width / px.height:.4f}"'
     if picture is None:
         return f'<div class="shot outline" {shape}><span>no picture</span>{over}</div>'
@@ -133,15 +135,15 @@ def _shot(turn: TurnRecord, picture: Picture | None, over: str) -> str:
 
 
 def _details(row: Row) -> str:
-    outcome = row.outcome
+    outcome, titles = row.outcome, story_of(row.outcome.method).turns
     replies = "".join(
-        f'<section class="turn"><h4>{escaped(_TURNS.get(turn.name, turn.name))}</h4>{passage(turn.reply)}</section>'
+        f'<section class="turn"><h4>{escaped(titles.get(turn.name, turn.name))}</h4>{passage(turn.reply)}</section>'
         for turn in outcome.turns
     )
     facts = [
         ("Answer read from the reply", escaped(outcome.answer[:2000]) or "(none)"),
         ("Handed over for scoring", escaped(row.returned[:2000]) or "(nothing)"),
-        ("Box the model wrote", _box(outcome.box_view, "of the first view")),
+        ("Box the model wrote", _box(_box_view(outcome), "of the first view")),
         ("Box that was cut out", _box(outcome.box_source, "of the original")),
         ("Mended", escaped("; ".join(outcome.repairs)) or "nothing"),
         ("One full-detail pass", f"{count(outcome.single_pass_tokens)} image tokens"),
@@ -160,7 +162,7 @@ def _turns_table(outcome: Outcome) -> str:
     body = ""
     for turn in outcome.turns:
         cells = (
-            size(turn.view),
+            size(turn.view) if turn.view else "none",
             count(turn.visual_tokens),
             count(turn.prompt_tokens),
             count(turn.cached_tokens),
@@ -171,6 +173,15 @@ def _turns_table(outcome: Outcome) -> str:
         body += f'<tr><th scope="row">{escaped(turn.name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
     head = "".join(f'<th scope="col">{heading}</th>' for heading in _COLUMNS)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _box_view(outcome: Outcome) -> Box | None:
+    """Where the model pointed, in the first view; None if the method kept no such thing, or something else there."""
+    corners = outcome.values.get("box_view")
+    if not isinstance(corners, list) or len(corners) != 4:
+        return None
+    are_pixels = all(isinstance(corner, int | float) and abs(corner) <= LARGEST_PX for corner in corners)
+    return Box(*corners) if are_pixels else None
 
 
 def _box(box: Box | None, frame: str) -> str:

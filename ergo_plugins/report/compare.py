@@ -7,6 +7,7 @@ from string import Template
 from typing import Any
 
 from .. import __version__
+from ..core.outcome import CROP
 from ..core.statistics import mean
 from .curves import training_plots
 from .figures import Figures, figures_table, runs_table, table
@@ -39,7 +40,7 @@ def comparison(
         "before": _summarise([pair.before for pair in pairs]),
         "after": _summarise([pair.after for pair in pairs]),
     }
-    zoomed = any(turn.name == "look" for pair in pairs for row in _rows(pair) for turn in row.outcome.turns)
+    zoomed = any(CROP in row.outcome.boxes for pair in pairs for row in _rows(pair))
     shown = chosen(pairs, previews)
     cards, unreadable = _cards(shown)
     notes = [f"Run {name}: {note}" for name, run in (("before", before), ("after", after)) for note in run.notes]

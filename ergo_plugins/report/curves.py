@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .lines import Line, Point, lines
 from .markup import percent
 from .overview import panel
-from .training import AREA, PARTS, REWARD, Steps, points, running_mean
+from .training import REWARD, Steps, area_of, parts_of, points, running_mean
 
 MOST_RAW_STEPS = 12
 """Trainings that are longer are shown by their running mean."""
@@ -25,7 +25,9 @@ def training_plots(steps: Steps, *, gamma: float | None) -> list[str]:
 
 
 def _parts_plot(steps: Steps) -> str:
-    drawn = [_line(points(steps, name), label, _kind(name)) for name, label in PARTS.items() if points(steps, name)]
+    drawn = [
+        _line(points(steps, name), label, _kind(name)) for name, label in parts_of(steps).items() if points(steps, name)
+    ]
     if not drawn:
         return ""
     said = ", ".join(f"{line.label} {percent(line.path[0][1])} → {percent(line.path[-1][1])}" for line in drawn)
@@ -37,10 +39,11 @@ def _parts_plot(steps: Steps) -> str:
 
 
 def _area_plot(steps: Steps, gamma: float | None) -> str:
-    found = points(steps, AREA)
+    area = area_of(steps)
+    found = points(steps, area)
     if not found:
         return ""
-    line = _line(found, "close-up", _kind(AREA))
+    line = _line(found, "close-up", _kind(area))
     said = f"from {percent(line.path[0][1])} to {percent(line.path[-1][1])}"
     limit = f" Up to the limit of {percent(gamma)} a box earns its reward." if gamma is not None else ""
     return panel(

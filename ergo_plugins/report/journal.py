@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.geometry import Box
-from ..core.record import JOURNAL_FORMAT
-from ..core.turns import Outcome
+from ..core.outcome import CROP, Outcome
+from ..core.record import JOURNAL_FORMAT, READABLE_FORMATS
 from . import sound
 from .rows import Row, Run, UnreadableInput
 
@@ -38,7 +38,7 @@ def read_journal(path: str | Path) -> Run:
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     plain = _object(path, 1, line)
-    if plain.get("journal") != JOURNAL_FORMAT:
+    if plain.get("journal") not in READABLE_FORMATS:
         raise UnreadableInput(
             f'{path} does not begin with {{"journal": "{JOURNAL_FORMAT}", …}}, so it is no journal that this version '
             "reads"
@@ -86,8 +86,8 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 def _coverage(target: Box | None, outcome: Outcome) -> float | None:
     """Share of a known target inside the crop; None for a sample that was never asked to look."""
-    only_answered = bool(outcome.turns) and all(turn.name != "look" for turn in outcome.turns)
-    if target is None or only_answered:
+    was_asked = CROP in outcome.boxes or not outcome.turns
+    if target is None or not was_asked:
         return None
     return target.coverage_by(outcome.box_source) if outcome.box_source else 0.0
 

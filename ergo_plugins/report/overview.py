@@ -25,7 +25,7 @@ def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
     judged = f"of {count(s['judged'])} with a verdict" if s["judged"] else "no verdicts: none were given with --samples"
     problems = ", ".join(f"{kind} {number:,}" for kind, number in s["failures"].items())
     cost = f"one full-detail pass would take {count(s['single_pass_tokens'])}"
-    turns = f"first look {count(s['visual_tokens_look'])} + close-up {count(s['visual_tokens_answer'])}; {cost}"
+    turns = f"first look {count(s.get('visual_tokens_look'))} + close-up {count(s.get('visual_tokens_answer'))}; {cost}"
     area = f"on average {percent(s['area_ratio'])} of the picture"
     slowest = f"95 in 100 took at most {seconds(s['latency_s_p95'])}"
     shown = [
@@ -101,7 +101,7 @@ def tokens_plot(summaries: Mapping[str, Mapping[str, Any]], *, zoomed: bool) -> 
     for name, summary in summaries.items():
         used = summary["visual_tokens"] or 0
         # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
-        parts = [("look", summary["visual_tokens_look"] or 0), ("answer", summary["visual_tokens_answer"] or 0)]
+        parts = [(name, summary.get(f"visual_tokens_{name}") or 0) for name in ("look", "answer")]
         scale = used / (sum(length for _, length in parts) or 1)
         bars.append(Bar(name, count(used), [(kind, length * scale) for kind, length in parts]))
     single = max((summary["single_pass_tokens"] or 0 for summary in summaries.values()), default=0)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from .. import __version__
+from ..core.outcome import CROP
 from .cards import card
 from .markup import count, escaped
 from .overview import plots, tasks_table, tiles
@@ -28,7 +29,7 @@ def page(run: Run, *, previews: int) -> str:
         previews: pictures of at most so many samples are put into the page.
     """
     rows = run.rows
-    zoomed = any(turn.name == "look" for row in rows for turn in row.outcome.turns)
+    zoomed = any(CROP in row.outcome.boxes for row in rows)
     pictures, unreadable = embed_all(rows, previews)
     summary, script = summarise(rows), part("page.js")
     return Template(part("page.html")).substitute(

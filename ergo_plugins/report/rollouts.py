@@ -15,9 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..core.geometry import whole
+from ..core.outcome import Outcome
 from ..core.record import ROLLOUT_RECORD
-from ..core.turns import Outcome
 from . import sound
 from .rows import Cut, Row, Run, UnreadableInput
 
@@ -168,8 +167,9 @@ def _cuts(path: Any, outcome: Outcome, images: Path | None, not_shown: Counter[s
         not_shown["gone"] += 1
         return
     for turn in outcome.turns:
-        region = outcome.box_source if turn.name == "answer" else None
-        yield turn.name, Cut(original, outcome.source, region or whole(outcome.source), turn.view)
+        for shown in turn.shown[:1]:
+            if shown.region_source is not None:
+                yield turn.name, Cut(original, outcome.source, shown.region_source, shown.view)
 
 
 def _notes(rows: int, without: int, not_shown: Mapping[str, int], *, torn: bool) -> Iterator[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.geometry import Box, Size
+from ..core.outcome import Outcome
 from ..core.record import sample_key
-from ..core.turns import Outcome
 
 
 class UnreadableInput(ValueError):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core.geometry import Box, Size
-from ..core.turns import Outcome
+from ..core.outcome import Outcome
 
 LARGEST_PX = 1_000_000
 """Longest side that is read as one."""
@@ -58,18 +58,19 @@ def outcome(plain: Any) -> Outcome:
     texts += [text for turn in read.turns for text in (turn.name, turn.reply, turn.finish, turn.opened)]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text of the outcome is no text")
-    counts = [read.single_pass_tokens, *(turn.visual_tokens for turn in read.turns)]
+    images = [shown for turn in read.turns for shown in turn.shown]
+    counts = [read.single_pass_tokens, *(shown.tokens for shown in images)]
     known = [read.seconds]
     for turn in read.turns:
         known += [turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds]
     for value in (*counts, *(value for value in known if value is not None)):
         if isinstance(value, bool) or (number(value) or 0.0) < 0 or number(value) is None:
             raise ValueError(f"a count or a time of the outcome is no number from 0 on: {value!r:.80}")
-    for size in ([read.source] if read.source else []) + [turn.view for turn in read.turns]:
+    for size in ([read.source] if read.source else []) + [shown.view for shown in images]:
         _check_size(size)
-    for shown in (read.box_view, read.box_source):
-        if shown is not None and not all(number(corner) is not None for corner in shown.as_tuple()):
-            raise ValueError(f"a corner of a box is no number: {shown.as_tuple()!r:.80}")
+    for named in (*read.boxes.values(), *(shown.region_source for shown in images)):
+        if named is not None and not all(number(corner) is not None for corner in named.as_tuple()):
+            raise ValueError(f"a corner of a box is no number: {named.as_tuple()!r:.80}")
     if read.box_source is not None:
         _with_area(read.box_source)
     return read

@@ -60,7 +60,7 @@ def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     """
     kinds = sorted({kind for summary in columns.values() for kind in summary["failures"]})
     lines = [["", *columns]]
-    lines += [[label, *(_shown(s[key], form) for s in columns.values())] for key, label, form in _TABLE]
+    lines += [[label, *(_shown(s.get(key), form) for s in columns.values())] for key, label, form in _TABLE]
     lines += [[f"problems: {kind}", *(f"{s['failures'].get(kind, 0):,}" for s in columns.values())] for kind in kinds]
     label_width, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
     return "\n".join(

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..methods import known_methods, story_of
 from .rows import UnreadableInput
 
-PARTS = {
-    "ergo/region": "right place",
-    "ergo/box": "small enough",
-    "ergo/accuracy": "answer right",
-    "ergo/format": "well formed",
-}
-"""Parts of the reward, 0 to 1, and what they reward."""
-
-AREA = "ergo/area_ratio"
 REWARD = "critic/rewards/mean"
+LOST = "lost_prompts"
+"""What every method's training logs, under its name."""
 
 Steps = Mapping[int, Mapping[str, float]]
 """The numbers of each training step, in the order of the steps."""
@@ -39,11 +33,30 @@ def read_training(files: Iterable[Path]) -> Steps:
     for file in files:
         for step, metrics in _entries(file):
             steps.setdefault(step, {}).update(metrics)
-    trained = {step: steps[step] for step in sorted(steps) if steps[step].keys() & {*PARTS, AREA, REWARD}}
+    trained = {step: steps[step] for step in sorted(steps) if REWARD in steps[step] or method_of(steps[step])}
     if not trained:
         names = ", ".join(map(str, files))
         raise UnreadableInput(f"{names} holds no training step; did the run end before its first one?")
     return trained
+
+
+def method_of(metrics: Collection[str]) -> str | None:
+    """The method that some metrics tell of, by what stands before their names; None if they tell of none."""
+    sections = {metric.partition("/")[0] for metric in metrics}
+    lost = {metric.partition("/")[0] for metric in metrics if metric.partition("/")[2] == LOST}
+    return next(iter(sorted(lost or sections & set(known_methods()))), None)
+
+
+def parts_of(steps: Steps) -> dict[str, str]:
+    """Metrics of the reward's parts between 0 and 1, and what each rewards in the method's own words."""
+    method = next((found for metrics in steps.values() if (found := method_of(metrics))), None)
+    return {f"{method}/{name}": said for name, said in story_of(method).parts.items()} if method else {}
+
+
+def area_of(steps: Steps) -> str:
+    """The metric of the crop's share of the image."""
+    method = next((found for metrics in steps.values() if (found := method_of(metrics))), None)
+    return f"{method}/area_ratio"
 
 
 def points(steps: Steps, name: str) -> list[tuple[int, float]]:

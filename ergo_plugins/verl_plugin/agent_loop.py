@@ -12,7 +12,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutp
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 
 from ..core.turns import play_async
-from ..methods.ergo import zoom_episode
+from ..methods.base import Sample
 from ..processors import vision_grid
 from .originals import Original, Originals
 from .rows import IMAGE, QUESTION, Row
@@ -74,8 +74,10 @@ class ErgoZoomLoop(AgentLoopBase):
             raise kind(f"{row.name}: {error}") from error
         brought = await self._brought(row, original)
         decode_s = time.monotonic() - started
-        episode = zoom_episode(original.image, row.question, shared.settings.zoom, shared.grid, render=original.render)
-        del original  # the episode lets go of it once the crop is cut
+        settings = shared.settings
+        sample = Sample(original.image, row.question)
+        episode = settings.method.episode(sample, settings.episode, shared.grid, render=original.render)
+        del original, sample  # the episode lets go of it once the crop is cut
         outcome = await play_async(episode, trajectory.ask, trajectory.compute)
         outcome = replace(
             outcome,

@@ -10,13 +10,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..methods.ergo_reward import score
-from .records import recorded
-from .region import Verifier, parts
+from .reward import Rewarder
 from .rows import Row
-from .settings import Settings, build
+from .settings import Settings
 
-_verifiers: dict[str, tuple[Settings, Verifier]] = {}
+_rewarders: dict[str, Rewarder] = {}
 
 
 async def compute_score(
@@ -35,41 +33,26 @@ async def compute_score(
         ground_truth: the wanted answer, as the row has it.
         extra_info: the row's, with the trajectory's extra fields laid over it, as verl's ``naive`` manager does. One
             without a record of a zoom never zoomed.
-        ergo: ``reward``, ``judge`` and ``images`` of the ``ergo:`` block.
+        ergo: ``method``, ``reward``, ``judge`` and ``images`` of the ``ergo:`` block.
 
     Raises:
         JudgeError, RowError, ValueError: there is no reward.
     """
-    settings, verifier = _verifier(ergo, reward_router_address)
+    rewarder = _rewarder(ergo, reward_router_address)
     row = Row.read(
         {"data_source": data_source, "reward_model": {"ground_truth": ground_truth}, "extra_info": extra_info}
     )
-    try:
-        outcome = recorded(extra_info, solution_str, may_lack=True)
-    except ValueError as error:
-        raise ValueError(f"{row.name}: {error}") from error
-    finding = await verifier.verify(outcome, row)
-    result = score(outcome, row.target, finding.region_correct, settings.reward, answer_correct=finding.answer_correct)
-    return {"score": result.total, **parts(outcome, row, result, finding, extra_info)}
+    reward, parts = await rewarder.reward(row, extra_info, solution_str, may_lack=True)
+    return {"score": reward, **parts}
 
 
-def _verifier(ergo: Mapping[str, Any], router: str | None) -> tuple[Settings, Verifier]:
+def _rewarder(ergo: Mapping[str, Any], router: str | None) -> Rewarder:
     """One a process: it holds the connections and remembers verdicts."""
     plain = _plain(ergo)
     key = json.dumps([plain, router], sort_keys=True)
-    if key not in _verifiers:
-        settings = build(Settings, plain, "reward_kwargs")
-        _verifiers[key] = (
-            settings,
-            Verifier(
-                judge_config=settings.judge,
-                reward=settings.reward,
-                images=settings.images,
-                router=router,
-                resample=settings.zoom.resample,
-            ),
-        )
-    return _verifiers[key]
+    if key not in _rewarders:
+        _rewarders[key] = Rewarder.of(Settings.read(plain, "reward_kwargs"), router=router)
+    return _rewarders[key]
 
 
 def _plain(ergo: Mapping[str, Any]) -> dict[str, Any]:

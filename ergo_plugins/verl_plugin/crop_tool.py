@@ -15,9 +15,11 @@ from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
 from ..core.geometry import Size, VisionGrid
+from ..core.images import size_of
 from ..core.questions import split_question
 from ..core.turns import Player, Reply
-from ..methods.ergo import ZoomConfig, zoom_episode
+from ..methods import method_named
+from ..methods.base import Sample
 from .messages import Said, read_messages
 from .originals import Originals
 from .records import ASKED, FAULT, OUTCOME, UNANSWERED
@@ -43,6 +45,10 @@ SCHEMA = {
 }
 
 
+TOOLS_METHOD = "ergo"
+"""The method whose first turn the policy has played when it calls the tool."""
+
+
 class ErgoCropTool(BaseTool):
     """Cuts the crop that a call names out of the original, and leaves the same record as the loop ``ergo_zoom``.
 
@@ -54,7 +60,10 @@ class ErgoCropTool(BaseTool):
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
-        self.zoom = build(ZoomConfig, config.get("zoom", {}), "config.zoom")
+        self.method = method_named(TOOLS_METHOD)
+        self.zoom = build(self.method.config, config.get("zoom", {}), "config.zoom")
+        if self.method.variant(self.zoom)[0] is not self.method:
+            raise ValueError("config.zoom: another method than the tool's, which leaves it nothing to do")
         self.grid = build(VisionGrid, config.get("grid", {}), "config.grid")
         self.originals = Originals(build(ImagesConfig, config.get("images", {}), "config.images"))
         self.questions: dict[str, str | None] = {}
@@ -96,22 +105,24 @@ class ErgoCropTool(BaseTool):
         question = split_question(said.question if full is None else full)
         (image,) = said.images
         original = await self.originals.get(image)
-        player = Player(zoom_episode(original.image, question, self.zoom, self.grid, render=original.render))
+        sample = Sample(original.image, question)
+        player = Player(self.method.episode(sample, self.zoom, self.grid, render=original.render))
         look = await asyncio.to_thread(player.start)
         shown = Size(*agent_data.image_data[0].size)
-        if look is None or Size(*look.image.size) != shown:
+        made = look and size_of(look.images[0])
+        if made != shown:
             raise ValueError(
                 f"the policy was shown the image at {shown}, but zoom.coarse_tokens={self.zoom.coarse_tokens} makes it "
-                f"{look and Size(*look.image.size)}; write the rows with ergo data --coarse-tokens, or give "
+                f"{made}; write the rows with ergo data --coarse-tokens, or give "
                 "their images a max_pixels"
             )
         answer = await asyncio.to_thread(player.send, reply)
         if answer is None:
-            raise ValueError("zoom.zoom=off leaves the tool nothing to do")
+            raise ValueError(f"the method {self.method.name} has no second turn, which leaves the tool nothing to do")
         player.send(Reply(""))  # the record is complete but for the answer, which comes later
         agent_data.extra_fields |= {OUTCOME: player.finished().to_json(), ASKED: answer.text, QUESTION: question.full}
         agent_data.extra_fields[IMAGE] = await asyncio.to_thread(original.sent, image)
-        return ToolResponse(image=[answer.image], text=answer.text)
+        return ToolResponse(image=list(answer.images), text=answer.text)
 
 
 def _prompt(messages: list[dict[str, Any]]) -> Said:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.answers import matches, number
 from ..core.questions import Option
-from ..methods.ergo_reward import TargetKind
+from ..methods.base import TargetKind
 
 LONGEST_TEXT_WORDS = 4
 """Longer answers are sentences, which only a judge can compare; `ergo data` draws the line there too."""

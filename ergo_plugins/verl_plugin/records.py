@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
 
+from ..core.outcome import Outcome, TurnRecord
 from ..core.replies import parse_answer
-from ..core.turns import Outcome, TurnRecord
-from ..methods.ergo import METHOD
 from .rows import Row
 
 OUTCOME = "ergo"
@@ -37,12 +36,13 @@ _REPLY_HEADER = "assistant\n"
 _CUT_BY_VERL = "(truncated)"
 
 
-def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack: bool) -> Outcome:
+def recorded(extra_fields: Mapping[str, Any] | None, response: str, method: str, *, may_lack: bool) -> Outcome:
     """The outcome of a trajectory.
 
     Args:
         extra_fields: of the trajectory.
         response: its text, all turns, special tokens removed.
+        method: the name of the method, for a trajectory without a record.
         may_lack: whether a trajectory without a record simply never zoomed.
 
     Raises:
@@ -56,7 +56,7 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, *, may_lack:
         outcome = Outcome.from_json(fields[OUTCOME])
         return _answered(outcome, response, fields.get(ASKED, "")) if fields.get(UNANSWERED) else outcome
     if may_lack:
-        return Outcome(method=METHOD, answer=parse_answer(response).text, problems=("look: no <zoom>",))
+        return Outcome(method=method, answer=parse_answer(response).text, problems=("look: no <zoom>",))
     raise ValueError(
         "the trajectory has no record of a zoom; set actor_rollout_ref.rollout.agent.default_agent_loop=ergo_zoom, or "
         "use ErgoCropTool with tool_agent"

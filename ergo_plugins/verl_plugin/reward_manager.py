@@ -8,9 +8,8 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from ..methods.ergo_reward import score
-from .records import TOOL_LOOP, recorded
-from .region import Verifier, parts
+from .records import TOOL_LOOP
+from .reward import Rewarder
 from .rows import Row
 from .settings import Settings
 
@@ -59,13 +58,8 @@ class ErgoRewardManager(RewardManagerBase):
         super().__init__(config, tokenizer, compute_score)
         self.settings = Settings.of(config)
         refuse(config, self.settings)
-        self.verifier = Verifier(
-            judge_config=self.settings.judge,
-            reward=self.settings.reward,
-            images=self.settings.images,
-            router=reward_router_address,
-            model=config.reward.reward_model.model_path or "",
-            resample=self.settings.zoom.resample,
+        self.rewarder = Rewarder.of(
+            self.settings, router=reward_router_address, model=config.reward.reward_model.model_path or ""
         )
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
@@ -80,19 +74,8 @@ class ErgoRewardManager(RewardManagerBase):
         row = Row.read(columns)
         loop = columns.get("agent_name") or self.config.actor_rollout_ref.rollout.agent.default_agent_loop
         response = await self.loop.run_in_executor(None, self._text, item.batch)
-        try:
-            outcome = recorded(extra_fields, response, may_lack=loop == TOOL_LOOP)
-        except ValueError as error:
-            raise ValueError(f"{row.name}: {error}") from error
-        finding = await self.verifier.verify(outcome, row)
-        result = score(
-            outcome,
-            row.target,
-            finding.region_correct,
-            self.settings.reward,
-            answer_correct=finding.answer_correct,
-        )
-        return {"reward_score": result.total, "reward_extra_info": parts(outcome, row, result, finding, extra_fields)}
+        reward, parts = await self.rewarder.reward(row, extra_fields, response, may_lack=loop == TOOL_LOOP)
+        return {"reward_score": reward, "reward_extra_info": parts}
 
     def _text(self, batch: Any) -> str:
         responses = batch["responses"]

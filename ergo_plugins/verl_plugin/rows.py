@@ -24,7 +24,7 @@ from typing import Any, cast, get_args
 from ..core.geometry import Box
 from ..core.questions import Question, split_question
 from ..image_files import ImageValue
-from ..methods.ergo_reward import Target, TargetKind
+from ..methods.base import Target, TargetKind
 from .ground_truth import checked, kind_of, wanted
 from .messages import Said, path_of, read_messages, without_marks
 

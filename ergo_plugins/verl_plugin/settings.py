@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ..judge import JudgeConfig
-from ..methods.ergo import Prompts, ZoomConfig
-from ..methods.ergo_prompts import read_prompts
-from ..methods.ergo_reward import RewardConfig
+from ..methods import DEFAULT, method_named
+from ..methods.base import Method
+from ..methods.prompts import PromptTexts, read_prompts
+
+OLD_NAME_OF_EPISODE = "zoom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ class TrainerConfig:
     Attributes:
         poll_s: how often it looks whether the rollouts are done; verl's 2 s is long for small models.
         max_lost: the largest share of a step's prompts that may lose trajectories to failures (verl drops them and goes
-            on); beyond it the run stops. A failed trajectory never counts as a wrong one; in validation, where verl
+            on); beyond it the run stops. verl 0.9.1 fills the batch up with sequences without images, and with
+            transformers 5 it cannot train a micro-batch of these alone: micro-batches have to be larger than what may
+            be lost. A failed trajectory never counts as a wrong one; in validation, where verl
             would count it so, one is enough to stop.
     """
 
@@ -43,10 +47,17 @@ class TrainerConfig:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The whole ``ergo:`` block."""
+    """The whole ``ergo:`` block.
 
-    zoom: ZoomConfig = field(default_factory=ZoomConfig)
-    reward: RewardConfig = field(default_factory=RewardConfig)
+    Attributes:
+        method: which method is trained, by its name.
+        episode: how its episodes are played; ``zoom`` is this key's old name.
+        reward: what counts how much.
+    """
+
+    method: Method
+    episode: Any
+    reward: Any
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -66,7 +77,40 @@ class Settings:
                 "the configuration has no 'ergo:' block; add one to the yaml (an empty 'ergo: {}' takes all defaults) "
                 "or '+ergo={}' to the command line"
             )
-        return build(cls, OmegaConf.to_container(block, resolve=True), "ergo")
+        return cls.read(OmegaConf.to_container(block, resolve=True), "ergo")
+
+    @classmethod
+    def read(cls, block: Any, where: str) -> Settings:
+        """The settings of a plain mapping.
+
+        Raises:
+            ValueError: an unknown key, or a value that does not belong there; the message names the place.
+        """
+        known = [*_names(cls), OLD_NAME_OF_EPISODE]
+        if not isinstance(block, Mapping):
+            raise ValueError(f"{where} holds keys {', '.join(known)}, got {block!r}")  # noqa: TRY004
+        unknown = sorted(map(str, set(block) - set(known)))
+        if unknown:
+            raise ValueError(f"{where} has no key {', '.join(unknown)}; its keys are {', '.join(known)}")
+        if {"episode", OLD_NAME_OF_EPISODE} <= set(block):
+            raise ValueError(f"{where}.{OLD_NAME_OF_EPISODE} is the old name of {where}.episode; give one of them")
+        try:
+            method = method_named(block.get("method", DEFAULT))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{where}.method: {error}") from error
+        name = OLD_NAME_OF_EPISODE if OLD_NAME_OF_EPISODE in block else "episode"
+        asked, episode = method.variant(build(method.config, block.get(name, {}), f"{where}.{name}"))
+        reward = build(method.reward, block.get("reward", {}), f"{where}.reward")
+        if asked is not method:
+            reward = asked.reward(**{f.name: getattr(reward, f.name) for f in fields(asked.reward)})
+        return cls(
+            method=asked,
+            episode=episode,
+            reward=reward,
+            judge=build(JudgeConfig, block.get("judge", {}), f"{where}.judge"),
+            images=build(ImagesConfig, block.get("images", {}), f"{where}.images"),
+            trainer=build(TrainerConfig, block.get("trainer", {}), f"{where}.trainer"),
+        )
 
 
 def build(kind: Any, given: Any, where: str) -> Any:
@@ -96,10 +140,12 @@ def _names(kind: Any) -> list[str]:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    if hint is Prompts and isinstance(value, str):
-        return read_prompts(Path(value))
+    if isinstance(hint, type) and issubclass(hint, PromptTexts) and isinstance(value, str):
+        return read_prompts(Path(value), hint)
     if is_dataclass(hint):
         return build(hint, value, where)
+    if get_origin(hint) is Literal and set(get_args(hint)) == {"on", "off"} and isinstance(value, bool):
+        return ("off", "on")[value]  # as yaml reads these words
     if isinstance(value, list):
         return tuple(value)
     wanted = {int: (int,), float: (int, float), str: (str,)}.get(hint)

@@ -65,8 +65,9 @@ class ErgoSyncTrainer(PPOTrainerSync):
         batch = super().step(metrics, timing_raw)
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        metrics.update(mean_parts(reported(stored)))
-        metrics["ergo/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
+        prefix = self.ergo.method.name
+        metrics.update(mean_parts(reported(stored), prefix))
+        metrics[f"{prefix}/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
         return batch
 
     def _dump_generations(self, **dump: Any) -> None:
@@ -92,11 +93,11 @@ def columns(parts: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [part.get(name) for part in parts] for name in {name: None for part in parts for name in part}}
 
 
-def mean_parts(parts: list[dict[str, Any]]) -> dict[str, float]:
-    """Means over trajectories, as ``ergo/<part>``; absent values and text do not count."""
+def mean_parts(parts: list[dict[str, Any]], prefix: str) -> dict[str, float]:
+    """Means over trajectories, as ``<prefix>/<part>``; absent values and text do not count."""
     means: dict[str, float] = {}
     for name, values in columns(parts).items():
         numbers = [float(value) for value in values if isinstance(value, int | float | np.number)]
         if numbers:
-            means[f"ergo/{name}"] = float(np.mean(numbers))
+            means[f"{prefix}/{name}"] = float(np.mean(numbers))
     return means

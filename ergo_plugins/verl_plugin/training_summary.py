@@ -62,7 +62,8 @@ def summarise(steps: Steps) -> dict[str, Any]:
 
 
 def _parts(metrics: Mapping[str, Any]) -> dict[str, float]:
-    return {name.removeprefix("ergo/"): round(value, 4) for name, value in metrics.items() if name.startswith("ergo/")}
+    section = next(name.partition("/")[0] for name in metrics if name.endswith("/lost_prompts")) + "/"
+    return {name.removeprefix(section): round(value, 4) for name, value in metrics.items() if name.startswith(section)}
 
 
 def _validation(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -14,7 +14,8 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.utils.profiler import simple_timer
 
 from ..core.geometry import VisionGrid
-from ..core.turns import Outcome, Reply, Turn
+from ..core.outcome import Outcome
+from ..core.turns import Reply, Turn
 from .opening import opened
 from .originals import Originals
 from .records import OUTCOME, SECONDS
@@ -128,10 +129,10 @@ class Trajectory:
         if turn.system:
             self.messages.append({"role": "system", "content": turn.system})
         self.messages.append(_user(turn))
-        self.images.append(turn.image)
+        self.images.extend(turn.images)
         messages, images = list(self.messages), list(self.images)
         self.tokens = await self.shared.first_messages.get(
-            (turn.system, turn.text, turn.image.size),
+            _words_and_sizes(turn),
             lambda: self.loop.ct_build_initial_tokens(messages, images=images),
         )
         self.prompt_length = len(self.tokens)
@@ -151,7 +152,7 @@ class Trajectory:
             return False
         self.tokens, self.mask, self.log_probs = merged.token_ids, mask, log_probs
         self.messages = following
-        self.images.append(turn.image)
+        self.images.extend(turn.images)
         return True
 
     async def _generate(self, turn: Turn, cap: int) -> Any:
@@ -249,4 +250,9 @@ class Trajectory:
 
 
 def _user(turn: Turn) -> dict[str, Any]:
-    return {"role": "user", "content": [{"type": "image", "image": turn.image}, {"type": "text", "text": turn.text}]}
+    return {"role": "user", "content": turn.content(lambda image: {"type": "image", "image": image})}
+
+
+def _words_and_sizes(turn: Turn) -> Hashable:
+    """What a message's tokens depend on: pixels have none of their own."""
+    return turn.system, tuple(part if isinstance(part, str) else part.image.size for part in turn.parts)

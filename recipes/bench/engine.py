@@ -30,7 +30,7 @@ from floor import Floor, Rates, Shape, Work
 from forced import ForcedEngine, Played
 from plays import ALL, ALL_LOCKSTEP, BATCHES, FROM_TEXT, PLAIN, SINGLE, WITHOUT_REUSE, ZOOMS, Samples, Setting, Way
 
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 
 QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
 ON_CPU = {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "TOKENIZERS_PARALLELISM": "false"}

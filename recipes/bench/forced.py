@@ -13,7 +13,8 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from ergo_plugins.core.turns import Episode, Outcome, Reply, Turn
+from ergo_plugins.core.outcome import Outcome
+from ergo_plugins.core.turns import Episode, Reply, Turn
 from ergo_plugins.engines import Job
 from ergo_plugins.engines.chat import ChatTokens
 from ergo_plugins.engines.vllm import VLLMEngine
@@ -119,7 +120,7 @@ def pointing(episode: Episode, corner: tuple[float, float], side: float) -> Epis
             reply = yield replace(turn, stop=())
             if turn.name == "look":
                 ends = (*corner, *(start + side for start in corner))
-                pixels = [round(share * extent) for share, extent in zip(ends, turn.image.size * 2, strict=True)]
+                pixels = [round(share * extent) for share, extent in zip(ends, turn.images[0].size * 2, strict=True)]
                 reply = replace(reply, text=f"<zoom>{pixels}</zoom>")
             turn = episode.send(reply)
     except StopIteration as ended:

@@ -17,7 +17,8 @@ from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job
 from ergo_plugins.image_files import open_image
-from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
+from ergo_plugins.methods.base import Sample
+from ergo_plugins.methods.ergo import ERGO, Prompts, ZoomConfig
 
 SINGLE_TOKENS, ZOOM_TOKENS = 16384, (640, 1280)
 BOX_SIDE = 0.3
@@ -151,7 +152,9 @@ class Samples:
         inside = [(start + BOX_SIDE * share) for share in (0.3, 0.7) for start in corner]
         patch = [round(share * extent) for share, extent in zip(inside, image.size * 2, strict=True)]
         image.paste(tuple(number.to_bytes(3, "little")), tuple(patch))
-        return pointing(zoom_episode(image, split_question(QUESTION), config, self.engine.grid), corner, BOX_SIDE)
+        method, chosen = ERGO.variant(config)
+        episode = method.episode(Sample(image, split_question(QUESTION)), chosen, self.engine.grid)
+        return pointing(episode, corner, BOX_SIDE)
 
 
 def short_prompts() -> Prompts:

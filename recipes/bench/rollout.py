@@ -126,7 +126,7 @@ class Rows:
 
 def beyond_tokens(output: Any, row: Mapping[str, Any]) -> int:
     """Bytes that go through Ray for a trajectory: its extra fields, and the record that comes back with the reward."""
-    from ergo_plugins.core.turns import Outcome
+    from ergo_plugins.core.outcome import Outcome
     from ergo_plugins.verl_plugin.records import as_text
     from ergo_plugins.verl_plugin.rows import Row
 

@@ -82,7 +82,7 @@ def read_pattern(view: View, color: str) -> str | None:
     """The pattern of a colour's tile; None if the view does not show it legibly.
 
     A tile is legible if it is `TILE_UNITS` pixels wide and high. One that touches the view's edge may have been cut,
-    and a tenth of that area may be missing. This is nearly `covers` (``ergo_plugins.methods.ergo_reward``) and
+    and a tenth of that area may be missing. This is nearly `covers` (``ergo_plugins.methods.ergo``) and
     `world.oracle`, which know the whole tile. The differences:
 
     - Of a tile that is cut and enlarged, the visible part can be `TILE_UNITS` pixels wide without being 0.9 of the

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ergo_plugins.methods.ergo_reward import RewardConfig
+from ergo_plugins.methods.ergo import RewardConfig
 
 RECORDED = Path(__file__).parent / "proof" / "control.json"
 """The control that prove.sh ran, for quickstarts that run none."""

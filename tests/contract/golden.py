@@ -26,6 +26,7 @@ from verl_parts import POLICY, Bench, ScriptedPolicy, composed
 
 from ergo_plugins.core.answers import bare_answer
 from ergo_plugins.core.geometry import VisionGrid
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Player, Reply
 from ergo_plugins.engines.chat import ChatTokens
@@ -92,6 +93,16 @@ def hashed(values: bytes | Sequence[int]) -> str:
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+def of_first_version(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as records of ``ergo-plugins/1`` had it, with one image a turn and ERGO's boxes by name."""
+    plain = outcome.to_json()
+    for turn in plain["turns"]:
+        (shown,) = turn.pop("shown")
+        turn |= {"view": shown["view"], "visual_tokens": shown["tokens"]}
+    boxes, values = plain.pop("boxes"), plain.pop("values")
+    return {**plain, "box_view": values.get("box_view"), "box_source": boxes.get("crop")}
+
+
 def played(sample: dict[str, Any], image: Image.Image, chat: ChatTokens) -> dict[str, Any]:
     """A sample as engines play it."""
     question = split_question(sample["question"])
@@ -107,8 +118,8 @@ def played(sample: dict[str, Any], image: Image.Image, chat: ChatTokens) -> dict
                 "system": turn.system,
                 "max_new_tokens": turn.max_new_tokens,
                 "stop": list(turn.stop),
-                "view": list(turn.image.size),
-                "pixels": hashed(turn.image.tobytes()),
+                "view": list(turn.images[0].size),
+                "pixels": hashed(turn.images[0].tobytes()),
                 "ids": hashed(ids),
             }
         )
@@ -118,7 +129,7 @@ def played(sample: dict[str, Any], image: Image.Image, chat: ChatTokens) -> dict
     outcome = player.finished()
     return {
         "turns": turns,
-        "outcome": outcome.to_json(),
+        "outcome": of_first_version(outcome),
         "returned": bare_answer(outcome.answer, question.options),
     }
 
@@ -189,7 +200,7 @@ def looped(sample: dict[str, Any], path: Path, bench: Bench) -> dict[str, Any]:
         "images": [hashed(image.tobytes()) for image in output.multi_modal_data["images"]],
         "num_turns": output.num_turns,
         "answer": output.extra_fields["ergo"]["answer"],
-        "box_source": output.extra_fields["ergo"]["box_source"],
+        "box_source": output.extra_fields["ergo"]["boxes"]["crop"],
         "problems": output.extra_fields["ergo"]["problems"],
         "reward": rewarded(sample, output.extra_fields, path),
     }

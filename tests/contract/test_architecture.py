@@ -26,9 +26,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engines": {"core", "methods", "processors"},
     "lmms_plugin": {"core", "methods", "engines", "image_files"},
     "verl_plugin": {"core", "methods", "judge", "processors", "image_files"},
+    "testing": {"core", "methods", "engines"},
     "report": {"core", "methods", "usage", "image_files"},
     "data": {"core", "methods", "usage", "image_files", "image_values"},
     "infer": {"core", "methods", "engines", "usage", "image_files"},
+    "python_api": {"core", "methods", "engines", "image_files"},
     "doctor": {"usage"},
     "cli": {"doctor", "infer", "report", "data", "usage"},
     "torchvision_on_cpu": set(),
@@ -119,6 +121,21 @@ def test_arrows_point_down(part: str) -> None:
         if part_of(module) not in {None, "__version__", part, *MAY_IMPORT[part]}
     ]
     assert not upwards, "\n".join(upwards)
+
+
+def test_nobody_outside_methods_knows_a_paper() -> None:
+    known = {f"{NAME}.methods.{name}" for name in ("base", "prompts")}
+    papers = {f"{NAME}.methods.{path.stem}" for path in (PACKAGE / "methods").glob("*.py")} - known
+    assert {f"{NAME}.methods.ergo", f"{NAME}.methods.single_pass"} <= papers
+    inside = {f"{NAME}.methods.__init__", f"{NAME}.methods"}
+    found = [
+        f"{where(path, line)} imports {module}"
+        for path in SOURCES
+        if part_of(module_of(path)) != "methods"
+        for module, line in imports(path)
+        if any(module == paper or module.startswith(paper + ".") for paper in papers - inside)
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_only_cli_knows_its_subcommands_and_only_when_it_runs() -> None:

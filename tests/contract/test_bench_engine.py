@@ -17,9 +17,10 @@ from forced import pointing
 from PIL import Image
 from plays import BOX_SIDE, short_prompts
 
-from ergo_plugins.core.geometry import Box, Size, VisionGrid
+from ergo_plugins.core.geometry import Size, VisionGrid
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Outcome, Reply, Turn, TurnRecord, play
+from ergo_plugins.core.turns import Reply, Turn, play
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
 
 SMALL = Shape(
@@ -112,13 +113,17 @@ def test_the_box_is_made_up_and_the_tokens_are_not() -> None:
     episode = zoom_episode(image, split_question("Which?\n(A) a\n(B) b"), config, VisionGrid())
     outcome = play(pointing(episode, (0.5, 0.25), BOX_SIDE), ask)
     assert not any(turn.stop for turn in turns)
-    assert outcome.box_view == Box(420, 147, 672, 323)  # of the view's 840x588
+    assert outcome.values["box_view"] == [420, 147, 672, 323]  # of the view's 840x588
     assert 1000 <= outcome.visual_tokens <= 1050
 
 
 def test_what_a_sample_asked_for() -> None:
-    look = TurnRecord("look", Size(56, 56), 4, "", "length", prompt_tokens=50, cached_tokens=0, new_tokens=15)
-    answer = TurnRecord("answer", Size(84, 56), 6, "", "length", prompt_tokens=100, cached_tokens=48, new_tokens=5)
+    look = TurnRecord(
+        "look", (Shown(None, Size(56, 56), 4),), "", "length", prompt_tokens=50, cached_tokens=0, new_tokens=15
+    )
+    answer = TurnRecord(
+        "answer", (Shown(None, Size(84, 56), 6),), "", "length", prompt_tokens=100, cached_tokens=48, new_tokens=5
+    )
     outcome = Outcome("ergo", turns=(look, answer), seconds=2.0)
     assert work(outcome) == Work(turns=((50, 15), (35, 5)), images=(4, 6))
     found = Measured(alone=(outcome, outcome), together=(outcome,), rate=1.0)

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from transformers import AutoProcessor
 
-from ergo_plugins.core.turns import Turn
+from ergo_plugins.core.turns import Turn, View
 from ergo_plugins.engines.chat import ChatTokens
 
-LOOK = Turn("look", Image.new("RGB", (56, 56)), "Where is it?", 64)
-ANSWER = Turn("answer", Image.new("RGB", (56, 56)), "What is it?", 64)
+LOOK = Turn("look", (View(Image.new("RGB", (56, 56)), None), "Where is it?"), 64)
+ANSWER = Turn("answer", (View(Image.new("RGB", (56, 56)), None), "What is it?"), 64)
 TAIL = "\n<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>What is it?<|im_end|>\n<|im_start|>assistant\n"
 
 

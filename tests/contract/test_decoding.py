@@ -12,14 +12,15 @@ import pytest
 from drawing import original
 from world import first_seed, make_scene
 
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Episode, Outcome
+from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines.base import EngineFault, Job
 from ergo_plugins.engines.decoding import Decoding
 from ergo_plugins.engines.hf import HFEngine
 from ergo_plugins.engines.vllm import check_tensor_parallel
-from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
-from ergo_plugins.methods.ergo_prompts import read_prompts
+from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
+from ergo_plugins.methods.prompts import read_prompts
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 POLICY = TINY / "policy"
@@ -30,7 +31,7 @@ CONFIG = ZoomConfig(
     zoom_new_tokens=24,
     answer_new_tokens=24,
     resample="box",
-    prompts=read_prompts(TINY / "prompts.yaml"),
+    prompts=read_prompts(TINY / "prompts.yaml", Prompts),
 )
 
 

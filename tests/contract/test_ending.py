@@ -11,6 +11,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lmms_eval.models import get_model, registry_v2
 from lmms_runs import POLICY, TINY_ZOOM
 from PIL import Image, UnidentifiedImageError
 
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.lmms_plugin import manifest
 from ergo_plugins.lmms_plugin.ending import ending_the_run
 from ergo_plugins.lmms_plugin.models import AnswerText, ErgoHF
@@ -61,9 +62,7 @@ def asked(
 ) -> list[Any]:
     """What the model makes of some rows, asked as lmms-eval asks."""
     model.task_dict = {"panels": {"test": rows}}
-    model.arguments = type(model.arguments)(
-        model.arguments.zoom, model.arguments.engine, str(journal) if journal else None, previews
-    )
+    model.arguments = replace(model.arguments, journal=str(journal) if journal else None, previews=previews)
     requests = [
         Instance(
             request_type="generate_until",

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from golden import golden
+from golden import golden, of_first_version
+
+from ergo_plugins.core.outcome import Outcome
 
 RECORDED = Path(__file__).with_name("golden_2bbc803.jsonl")
 
@@ -29,3 +31,9 @@ def test_words_views_tokens_boxes_answers_and_rewards_are_as_they_were() -> None
         for difference in differences(was, now, f"sample {was['index']}")
     ]
     assert not found, "\n".join(found[:20])
+
+
+def test_records_of_the_first_version_are_read() -> None:
+    for line in RECORDED.read_text(encoding="utf-8").splitlines():
+        was = json.loads(line)["outcome"]
+        assert not differences(was, of_first_version(Outcome.from_json(was)), "outcome")

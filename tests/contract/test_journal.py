@@ -8,15 +8,26 @@ from typing import Any
 import pytest
 
 from ergo_plugins.core.geometry import Box, Size
-from ergo_plugins.core.turns import Outcome, TurnRecord
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.lmms_plugin.journal import Entry, Journal, JournalMismatch
 
 SETTINGS: dict[str, Any] = {"engine": "hf", "model": "m", "coarse_tokens": 640, "crop": {"max_aspect": 10.0}}
 
 
 def entry(doc_id: int, reply: str = "<zoom>[1, 2, 3, 4]</zoom>") -> Entry:
-    turn = TurnRecord("look", Size(112, 112), 16, reply, "stop", prompt_tokens=20, new_tokens=9, seconds=0.5)
-    outcome = Outcome("ergo", Size(640, 480), (turn,), "B", Box(1, 2, 3, 4), Box(5, 8, 18, 20), 414, problems=("x: y",))
+    turn = TurnRecord(
+        "look", (Shown(None, Size(112, 112), 16),), reply, "stop", prompt_tokens=20, new_tokens=9, seconds=0.5
+    )
+    outcome = Outcome(
+        "ergo",
+        Size(640, 480),
+        (turn,),
+        "B",
+        boxes={"crop": Box(5, 8, 18, 20)},
+        values={"box_view": [1, 2, 3, 4]},
+        single_pass_tokens=414,
+        problems=("x: y",),
+    )
     return Entry("task", "test", doc_id, 0, "What?", "B", outcome, {"look": "j_views/a.jpg"})
 
 

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from ergo_plugins.lmms_plugin.arguments import engine_options, read_arguments
+from ergo_plugins.lmms_plugin.values import WrongArgument
 from ergo_plugins.methods.ergo import ZoomConfig
 
 
 def test_defaults_are_those_of_the_configuration() -> None:
     arguments = read_arguments("hf", {"model": "folder"})
-    assert arguments.zoom == ZoomConfig()
-    assert (arguments.zoom.coarse_tokens, arguments.zoom.crop_tokens) == (640, 640)
-    assert (arguments.zoom.zoom_new_tokens, arguments.zoom.answer_new_tokens) == (1024, 1024)
+    assert arguments.config == ZoomConfig()
+    assert (arguments.config.coarse_tokens, arguments.config.crop_tokens) == (640, 640)
+    assert (arguments.config.zoom_new_tokens, arguments.config.answer_new_tokens) == (1024, 1024)
     assert arguments.engine == {"model": "folder"}
     assert arguments.journal is None
 
@@ -31,7 +32,7 @@ def test_arguments_arrive_where_they_belong(tmp_path: Path) -> None:
             "coarse_tokens": "320",
             "crop_tokens": 160,
             "stage1_question": "full",
-            "zoom": "off",
+            "zoom": "on",
             "resample": "box",
             "min_crop_side": 56,
             "max_crop_aspect": "4",
@@ -42,9 +43,10 @@ def test_arguments_arrive_where_they_belong(tmp_path: Path) -> None:
             "concurrency": 3,
         },
     )
-    zoom = arguments.zoom
+    zoom = arguments.config
+    assert arguments.method.name == "ergo"
     assert (zoom.coarse_tokens, zoom.crop_tokens, zoom.stage1_question) == (320, 160, "full")
-    assert (zoom.zoom, zoom.resample, zoom.prompts.look) == ("off", "box", "Where? {question}")
+    assert (zoom.zoom, zoom.resample, zoom.prompts.look) == ("on", "box", "Where? {question}")
     assert (zoom.crop.min_side_px, zoom.crop.max_aspect) == (56, 4.0)
     assert (arguments.journal, arguments.previews) == ("runs/j.jsonl", 0)
     assert arguments.engine == {
@@ -53,6 +55,22 @@ def test_arguments_arrive_where_they_belong(tmp_path: Path) -> None:
         "seed": 7,
         "concurrency": 3,
     }
+
+
+@pytest.mark.parametrize("off", ["off", False])
+def test_a_zoom_that_is_off_is_the_single_pass(off: Any) -> None:
+    given = {"model": "m", "zoom": off, "coarse_tokens": 16384, "answer_new_tokens": 7}
+    old = read_arguments("hf", given)
+    new = read_arguments("hf", {"model": "m", "method": "single_pass", "coarse_tokens": 16384, "answer_new_tokens": 7})
+    assert (old.method, old.config) == (new.method, new.config)
+    assert old.method.name == "single_pass"
+
+
+def test_an_argument_of_another_method_is_refused_by_name() -> None:
+    with pytest.raises(WrongArgument, match=r"no argument crop_tokens; .*method=single_pass, one of ergo, single_pass"):
+        read_arguments("hf", {"model": "m", "method": "single_pass", "crop_tokens": 640})
+    with pytest.raises(WrongArgument, match=r"no method 'nonsense'; known are ergo, single_pass"):
+        read_arguments("hf", {"model": "m", "method": "nonsense"})
 
 
 def test_vllm_takes_its_own_engine_arguments() -> None:

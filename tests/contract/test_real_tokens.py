@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from verl_parts import ROOT, Bench, ScriptedPolicy, composed, panel_row, tiny
 
-from ergo_plugins.core.turns import Outcome, Turn
+from ergo_plugins.core.turns import Outcome, Turn, View
 from ergo_plugins.engines.chat import ChatTokens
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 
@@ -121,7 +121,7 @@ def test_the_templates_own_system_message_stands_where_ours_is_empty(
     text = made.tokenizer.decode(output.prompt_ids + output.response_ids)
     assert text.startswith(f"{written}<|im_start|>user\n")
     assert text.count("<|im_start|>system") == 1
-    evaluated = made.chat.prompt([], Turn("look", Image.new("RGB", (56, 56)), "Where?", 8, system=system))
+    evaluated = made.chat.prompt([], Turn("look", (View(Image.new("RGB", (56, 56)), None), "Where?"), 8, system=system))
     assert made.tokenizer.decode(evaluated).startswith(f"{written}<|im_start|>user\n")
 
 
@@ -132,7 +132,7 @@ def test_training_and_evaluation_cut_replies_before_the_same_tokens(loop: Qwen, 
         check_exact(loop, output, before, loop.ids(ANSWER + END))
         (problem,) = (p for p in Outcome.from_json(output.extra_fields["ergo"]).problems if "was cut before" in p)
         (said,) = loop.chat.written(
-            [*before, stray, *loop.ids(LOOK)], Turn("look", Image.new("RGB", (8, 8)), "", 9)
+            [*before, stray, *loop.ids(LOOK)], Turn("look", (View(Image.new("RGB", (8, 8)), None), ""), 9)
         ).problems
         assert problem == f"look: {said}"
 
@@ -160,11 +160,11 @@ def test_any_tokens_stay_as_they_were_sampled_in_training(loop: Qwen, row: dict[
 @settings(max_examples=300)
 @given(data=st.data())
 def test_any_tokens_stay_as_they_were_sampled_in_evaluation(loop: Qwen, data: st.DataObject) -> None:
-    chat, turn = loop.chat, Turn("look", Image.new("RGB", (56, 56)), "Where?", 64, stop=("</zoom>",))
+    chat, turn = loop.chat, Turn("look", (View(Image.new("RGB", (56, 56)), None), "Where?"), 64, stop=("</zoom>",))
     written = chat.written(data.draw(odd_ids), turn)
     assert not chat.strays & set(written.ids)
     so_far = [*chat.prompt([], turn), *written.ids]
-    following = chat.prompt(so_far, Turn("answer", turn.image, "What?", 64))
+    following = chat.prompt(so_far, Turn("answer", (*turn.views, "What?"), 64))
     assert following[: len(so_far)] == so_far
     closing = "" if written.ids[-1:] == [chat.end_of_message] else END
     message = (

@@ -63,7 +63,7 @@ COMMANDS = [
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_that_documents_name_exist(document: Path) -> None:
     named = re.findall(r"(?:recipes|tests|constraints|docs)/[\w./-]+\w", document.read_text())
-    assert named
+    assert named or document.name != "README.md"
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

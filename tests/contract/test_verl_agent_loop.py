@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.rows import RowError
 

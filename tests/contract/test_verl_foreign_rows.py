@@ -174,7 +174,7 @@ def test_policy_and_judge_see_the_pixels_of_the_row_in_every_form(photo: Path, t
     for form, report in zip(FORMS, reports(batch), strict=True):
         assert report["question"] == QUESTION, form
         assert report["image_path"] == (str(photo) if form in LIE_IN_A_FILE else None), form
-        assert report["outcome"]["box_source"] == list(BOX), form
+        assert report["outcome"]["boxes"]["crop"] == list(BOX), form
 
 
 TOOLS = "You are a helpful assistant.\n\n# Tools\nYou may call the function image_zoom_in_tool with bbox_2d."

@@ -13,7 +13,7 @@ from verl.utils import hf_processor, hf_tokenizer
 from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 from ergo_plugins.core.turns import Outcome
-from ergo_plugins.methods.ergo_reward import r_format
+from ergo_plugins.methods.ergo import r_format
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.crop_tool import ErgoCropTool
 from ergo_plugins.verl_plugin.records import recorded
@@ -71,7 +71,7 @@ def check(outcome: Outcome, opening: str) -> None:
 
 def test_in_the_loop_ergo_zoom(folder: Path, opening: str, tmp_path: Path) -> None:
     output, text = played(folder, panel_row(tmp_path), ErgoZoomLoop)
-    check(recorded(output.extra_fields, text, may_lack=False), opening)
+    check(recorded(output.extra_fields, text, "ergo", may_lack=False), opening)
 
 
 def test_in_verls_own_tool_loop(folder: Path, opening: str, tmp_path: Path) -> None:
@@ -80,4 +80,4 @@ def test_in_verls_own_tool_loop(folder: Path, opening: str, tmp_path: Path) -> N
     row["tools_kwargs"] = {"zoom": {"create_kwargs": {"question": QUESTION}}}
     tool = ErgoCropTool({"type": "native", "zoom": {"coarse_tokens": 16, "crop_tokens": 16, "resample": "box"}}, None)
     output, text = played(folder, row, ToolAgentLoop, *TOOL_LOOP, tools=[tool])
-    check(recorded(output.extra_fields, text, may_lack=True), opening)
+    check(recorded(output.extra_fields, text, "ergo", may_lack=True), opening)

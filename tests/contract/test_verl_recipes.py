@@ -15,7 +15,7 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 from verl_parts import ROOT, composed
 
 from ergo_plugins.judge import JudgeConfig
-from ergo_plugins.methods.ergo_reward import RewardConfig
+from ergo_plugins.methods.ergo import RewardConfig
 from ergo_plugins.verl_plugin.reward_manager import refuse
 from ergo_plugins.verl_plugin.settings import Settings
 
@@ -78,7 +78,7 @@ def test_ours_accepts_it(recipe: Path) -> None:
     config = filled(recipe)
     settings = Settings.of(config)
     refuse(config, settings)
-    zoom, rollout = settings.zoom, config.actor_rollout_ref.rollout
+    zoom, rollout = settings.episode, config.actor_rollout_ref.rollout
     wrapping = 256 if recipe.parent.name != "tiny" else 64
     needed = zoom.zoom_new_tokens + zoom.crop_tokens + zoom.answer_new_tokens + wrapping
     assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
@@ -116,7 +116,7 @@ def test_misconfigurations_are_refused_with_the_fix(change: list[str], words: st
 
 def test_defaults_live_in_the_dataclasses() -> None:
     config = OmegaConf.create({"ergo": {}})
-    assert Settings.of(config) == Settings()
+    assert Settings.of(config) == Settings.read({}, "ergo")
     assert Settings.of(config).judge == JudgeConfig()
 
 

@@ -19,8 +19,8 @@ from verl.utils import hf_tokenizer
 from verl_parts import POLICY, panel_row, tiny
 
 from ergo_plugins.core.geometry import Box, Size
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.record import ROLLOUT_RECORD
-from ergo_plugins.core.turns import Outcome, TurnRecord
 from ergo_plugins.verl_plugin.compute_score import compute_score
 from ergo_plugins.verl_plugin.trainer import mean_parts
 
@@ -29,8 +29,11 @@ LOOK, ANSWER = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>", "<think>dots</th
 
 def outcome(**changes: Any) -> Outcome:
     view = Size(112, 112)
-    turns = (TurnRecord("look", view, 16, LOOK, "stop"), TurnRecord("answer", view, 16, ANSWER, "stop"))
-    fields = {"answer": "B", "box_source": Box(0, 0, 112, 112), "turns": turns, **changes}
+    turns = (
+        TurnRecord("look", (Shown(None, view, 16),), LOOK, "stop"),
+        TurnRecord("answer", (Shown(None, view, 16),), ANSWER, "stop"),
+    )
+    fields = {"answer": "B", "boxes": {"crop": Box(0, 0, 112, 112)}, "turns": turns, **changes}
     return Outcome(method="ergo", source=Size(448, 448), **fields)
 
 
@@ -73,7 +76,7 @@ def test_the_reward_and_all_its_parts(tmp_path: Path) -> None:
             2.5,
         ),
         ("region", {}, [336.0, 336.0, 448.0, 448.0], 2.5),
-        ("box", {"box_source": Box(0, 0, 448, 448)}, [0.0, 0.0, 224.0, 224.0], 3.0),
+        ("box", {"boxes": {"crop": Box(0, 0, 448, 448)}}, [0.0, 0.0, 224.0, 224.0], 3.0),
     ],
 )
 def test_each_part_is_logged_under_its_own_name(
@@ -89,7 +92,7 @@ def test_each_part_is_logged_under_its_own_name(
 
 def test_the_keys_are_the_same_for_every_trajectory(tmp_path: Path) -> None:
     row = panel_row(tmp_path)
-    lost = outcome(box_source=None, answer="", turns=())
+    lost = outcome(boxes={"crop": None}, answer="", turns=())
     good, bad = (rewarded(row, {"ergo": case.to_json()})["reward_extra_info"] for case in (outcome(), lost))
     assert list(good) == list(bad)
     assert bad["zoomed"] == 0
@@ -108,7 +111,7 @@ def test_the_record_is_text_that_verl_takes_no_mean_of(tmp_path: Path) -> None:
     means = process_validation_metrics(["panels"], ["u"], {name: [value] for name, value in info.items()})
     assert "accuracy" in means["panels"]
     assert ROLLOUT_RECORD not in means["panels"]
-    assert ROLLOUT_RECORD not in "".join(mean_parts([info]))
+    assert ROLLOUT_RECORD not in "".join(mean_parts([info], "ergo"))
 
 
 def test_no_record_is_an_error_and_no_zero(tmp_path: Path) -> None:

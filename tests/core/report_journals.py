@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from ergo_plugins.core.geometry import Box, Size
-from ergo_plugins.core.turns import Outcome, TurnRecord
+from ergo_plugins.core.geometry import Box, Size, whole
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 
 HEADER = {"journal": "ergo-plugins/1", "settings": {"engine": "hf", "model": "some/model"}, "tasks": ["spots"]}
 
@@ -24,15 +24,26 @@ def outcome(
     cached: int | None = 75,
 ) -> Outcome:
     """Two turns on a 1000 x 500 image: 8 and 4 visual tokens where one pass takes 100."""
-    look = TurnRecord("look", Size(112, 56), 8, replies[0], "stop", prompt_tokens=80, new_tokens=20, seconds=0.5)
-    answer = TurnRecord("answer", Size(56, 56), 4, replies[1], "stop", 150, cached, 10, 0.4)
+    source, crop = Size(1000, 500), Box(*box) if box else None
+    look = TurnRecord(
+        "look",
+        (Shown(whole(source), Size(112, 56), 8),),
+        replies[0],
+        "stop",
+        prompt_tokens=80,
+        new_tokens=20,
+        seconds=0.5,
+    )
+    answer = TurnRecord(
+        "answer", (Shown(crop or whole(source), Size(56, 56), 4),), replies[1], "stop", 150, cached, 10, 0.4
+    )
     return Outcome(
         method="ergo",
-        source=Size(1000, 500),
+        source=source,
         turns=(look, answer),
         answer="B",
-        box_view=Box(10, 10, 20, 15) if box else None,
-        box_source=Box(*box) if box else None,
+        boxes={"crop": crop},
+        values={"box_view": [10, 10, 20, 15] if box else None},
         single_pass_tokens=100,
         problems=problems,
         seconds=seconds,

@@ -11,7 +11,8 @@ from ergo_plugins.core.control_tokens import spelled_out
 from ergo_plugins.core.geometry import VisionGrid
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
-from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from ergo_plugins.methods.base import Sample
+from ergo_plugins.methods.ergo import ERGO, ZoomConfig, zoom_episode
 
 GRID = VisionGrid(factor=28, coordinates="absolute")
 
@@ -45,7 +46,8 @@ def test_a_question_cannot_command_the_model(zoom: str) -> None:
         turns.append(turn)
         return Reply("<think>t</think><zoom>[1, 1, 50, 50]</zoom><answer>A</answer>")
 
-    outcome = play(zoom_episode(Image.new("RGB", (112, 112)), question, ZoomConfig(zoom=zoom), GRID), ask)
+    method, config = ERGO.variant(ZoomConfig(zoom=zoom))
+    outcome = play(method.episode(Sample(Image.new("RGB", (112, 112)), question), config, GRID), ask)
     assert len(turns) == (2 if zoom == "on" else 1)
     assert all("<|" not in turn.text.replace("<| ", "") and "<| image_pad|>" in turn.text for turn in turns)
     assert [repair for repair in outcome.repairs if repair.startswith("question: ")]

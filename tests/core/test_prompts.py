@@ -9,8 +9,9 @@ from PIL import Image
 from ergo_plugins.core.geometry import VisionGrid
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
-from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
-from ergo_plugins.methods.ergo_prompts import read_prompts
+from ergo_plugins.methods.base import Sample
+from ergo_plugins.methods.ergo import ERGO, Prompts, ZoomConfig
+from ergo_plugins.methods.prompts import read_prompts as read_any
 
 # The form of ERGO's released constants, in our own words.
 CONSTANTS = r'''
@@ -147,6 +148,11 @@ IMAGE = Image.linear_gradient("L").resize((1200, 900)).convert("RGB")
 REPLIES = ("<think>left</think><zoom>[100, 50, 300, 200]</zoom>", "<think>so</think><answer>B</answer>")
 
 
+def read_prompts(path: Path) -> Prompts:
+    """ERGO's."""
+    return read_any(path, Prompts)
+
+
 def conversation(config: ZoomConfig, grid: VisionGrid | None = None) -> list[Turn]:
     """The turns of one sample."""
     turns: list[Turn] = []
@@ -155,7 +161,8 @@ def conversation(config: ZoomConfig, grid: VisionGrid | None = None) -> list[Tur
         turns.append(turn)
         return Reply(REPLIES[len(turns) - 1])
 
-    play(zoom_episode(IMAGE, split_question(FULL), config, grid or VisionGrid()), ask)
+    method, config = ERGO.variant(config)
+    play(method.episode(Sample(IMAGE, split_question(FULL)), config, grid or VisionGrid()), ask)
     return turns
 
 
@@ -176,12 +183,12 @@ def test_the_conversation_is_the_references(written: Written) -> None:
     assert answer.stop == ()
     assert (look.max_new_tokens, answer.max_new_tokens) == (1024, 1024)
 
-    assert look.image.size == (11 * 28, 8 * 28)  # 88 tokens of 100, the proportions of 1200x900
-    assert look.image.tobytes() == IMAGE.resize((11 * 28, 8 * 28), Image.Resampling.BICUBIC).tobytes()
+    assert look.images[0].size == (11 * 28, 8 * 28)  # 88 tokens of 100, the proportions of 1200x900
+    assert look.images[0].tobytes() == IMAGE.resize((11 * 28, 8 * 28), Image.Resampling.BICUBIC).tobytes()
     x_scale, y_scale = 1200 / (11 * 28), 900 / (8 * 28)
     region = (int(100 * x_scale), int(50 * y_scale), -int(-300 * x_scale // 1), -int(-200 * y_scale // 1))
-    assert answer.image.size == (16 * 28, 12 * 28)  # 192 tokens of 200
-    assert answer.image.tobytes() == IMAGE.crop(region).resize((448, 336), Image.Resampling.BICUBIC).tobytes()
+    assert answer.images[0].size == (16 * 28, 12 * 28)  # 192 tokens of 200
+    assert answer.images[0].tobytes() == IMAGE.crop(region).resize((448, 336), Image.Resampling.BICUBIC).tobytes()
 
 
 def test_our_own_prompts_ask_in_the_coordinates_of_the_model() -> None:
@@ -204,7 +211,7 @@ def test_a_single_pass_asks_in_the_benchmarks_own_words() -> None:
     (only,) = conversation(ZoomConfig(zoom="off", coarse_tokens=100))
     assert only.text == FULL
     assert only.system == ""
-    assert only.image.size == (11 * 28, 8 * 28)
+    assert only.images[0].size == (11 * 28, 8 * 28)
 
 
 def test_prompts_without_a_place_for_the_question_are_refused() -> None:

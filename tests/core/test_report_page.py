@@ -7,7 +7,7 @@ from pathlib import Path
 
 from report_journals import PageReader, entry, outcome, sample, write_journal, write_previews, write_samples
 
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.report.journal import read_journal
 from ergo_plugins.report.markup import LONGEST_TEXT
 from ergo_plugins.report.page import page

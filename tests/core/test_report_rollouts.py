@@ -12,7 +12,7 @@ from report_journals import PageReader, outcome, write_journal
 
 from ergo_plugins.cli import main
 from ergo_plugins.core.geometry import Box
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.report.page import page
 from ergo_plugins.report.rollouts import is_rollouts, read_rollouts
 from ergo_plugins.report.rows import UnreadableInput

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from report_journals import outcome
 
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.statistics import percentile
-from ergo_plugins.core.turns import Outcome
 from ergo_plugins.report.rows import Row
 from ergo_plugins.report.summary import by_task, summarise, table
 

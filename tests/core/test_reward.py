@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ergo_plugins.core.geometry import Box, Size, whole
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import Option, split_question
-from ergo_plugins.core.turns import Outcome, TurnRecord
-from ergo_plugins.methods.ergo_reward import RewardConfig, Target, coverage, covers, score
+from ergo_plugins.methods.base import IsSame, SeesAnswer, Target
+from ergo_plugins.methods.ergo import ERGO, RewardConfig, coverage, covers
 
 SOURCE = Size(1000, 500)
+PARTS = ("region", "box", "accuracy", "format")
 VIEW = Size(112, 112)
 SMALL = Box(0, 0, 300, 500)  # 30 % of the area
 EXACTLY_GAMMA = Box(0, 0, 600, 500)
@@ -26,6 +28,25 @@ GOOD_LOOK = "<think>there</think><zoom>[1, 2, 30, 40]</zoom>"
 GOOD_ANSWER = "<think>seen</think><answer>{}</answer>"
 OPTIONS = (Option("A", "red"), Option("B", "blue"))
 TARGET = Target("B", "option", OPTIONS)
+
+
+class Got(NamedTuple):
+    """A reward and the parts that it is made of."""
+
+    total: float
+    region: float
+    box: float
+    accuracy: float
+    format: float
+
+
+def score(
+    played: Outcome, target: Target, says: bool, config: RewardConfig, *, answer_correct: bool | None = None
+) -> Got:
+    """The reward, the judge's words given."""
+    findings = {"region": says} | ({} if answer_correct is None else {"answer": answer_correct})
+    given = ERGO.score(played, target, findings, config)
+    return Got(given.total, *(given.parts[part] for part in PARTS))
 
 
 def outcome(
@@ -39,11 +60,13 @@ def outcome(
         method="ergo",
         source=SOURCE,
         turns=(
-            TurnRecord("look", Size(224, 112), 32, look, "stop"),
-            TurnRecord("answer", view, 16, reply if reply is not None else GOOD_ANSWER.format(answer), "stop"),
+            TurnRecord("look", (Shown(None, Size(224, 112), 32),), look, "stop"),
+            TurnRecord(
+                "answer", (Shown(None, view, 16),), reply if reply is not None else GOOD_ANSWER.format(answer), "stop"
+            ),
         ),
         answer=answer,
-        box_source=box,
+        boxes={"crop": box},
     )
 
 
@@ -141,7 +164,7 @@ def test_a_thought_that_the_prompt_opened_belongs_to_the_reply(
 
 def test_an_unfinished_trajectory_earns_nothing() -> None:
     cut = Outcome(method="ergo", source=SOURCE, turns=(outcome().turns[0],), problems=("truncated: no room",))
-    assert set(score(cut, TARGET, True, RewardConfig()).as_dict().values()) == {0.0}
+    assert set(score(cut, TARGET, True, RewardConfig())._asdict().values()) == {0.0}
 
 
 @pytest.mark.parametrize(
@@ -170,10 +193,24 @@ def test_number_tolerance() -> None:
 def test_open_answers_are_for_the_judge() -> None:
     target = Target("a wooden boat", "judge")
     assert score(outcome(answer="boat"), target, True, RewardConfig(), answer_correct=True).accuracy == 1
-    with pytest.raises(ValueError, match="answer_correct"):
+    assert score(outcome(answer="boat"), target, True, RewardConfig(), answer_correct=False).accuracy == 0
+    with pytest.raises(KeyError, match="answer"):
         score(outcome(answer="boat"), target, True, RewardConfig())
     with pytest.raises(ValueError, match="judge"):
-        target.is_met_by("boat", RewardConfig())
+        target.is_met_by("boat")
+
+
+def test_what_is_to_be_found_out_follows_from_the_weights() -> None:
+    judged, everything = Target("a wooden boat", "judge"), RewardConfig()
+    asked = ERGO.inquiries(outcome(answer="boat"), judged, everything)
+    assert asked == (SeesAnswer("region", SMALL, None), IsSame("answer", "boat"))
+    assert ERGO.inquiries(outcome(None, "boat"), judged, everything) == asked[1:]
+    assert ERGO.inquiries(outcome(), TARGET, RewardConfig(alpha=0)) == ()
+    assert ERGO.inquiries(outcome(), TARGET, RewardConfig(tce=0)) == ()
+    assert ERGO.inquiries(outcome(answer="boat"), judged, RewardConfig(accuracy=0)) == asked[:1]
+    seen = Target("B", "option", OPTIONS, box_source=Box(10, 10, 90, 90))
+    missed = Target("B", "option", OPTIONS, box_source=Box(900, 10, 990, 90))
+    assert [ERGO.inquiries(outcome(), target, everything)[0].by_rule for target in (seen, missed)] == [True, False]
 
 
 def test_a_broken_target_is_no_wrong_answer() -> None:
@@ -216,7 +253,7 @@ def test_coverage_is_a_share_and_whole_for_a_box_inside(box: Box, target: Box) -
 
 @given(box=st.one_of(st.none(), boxes), says=st.booleans(), answer=st.text(max_size=5), data=st.data())
 def test_keys_are_fixed_and_parts_are_0_or_1(box: Box | None, says: bool, answer: str, data: st.DataObject) -> None:
-    got = score(outcome(box, answer, reply=data.draw(st.text())), TARGET, says, RewardConfig()).as_dict()
+    got = score(outcome(box, answer, reply=data.draw(st.text())), TARGET, says, RewardConfig())._asdict()
     assert list(got) == ["total", "region", "box", "accuracy", "format"]
     assert all(got[part] in (0.0, 1.0) for part in ("region", "box", "accuracy", "format"))
 

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from ergo_plugins.core.geometry import Box, Size, whole
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Outcome, TurnRecord
 
 TINY = Path(__file__).parents[2] / "recipes" / "tiny"
 
@@ -188,8 +188,10 @@ class Said(str):
 def answered(letter: str, drawn, box_source: Box | None, first_turn: str = "look") -> Said:
     view = world.crop_size(box_source or whole(drawn.size))
     said = Said(letter)
-    turns = tuple(TurnRecord(name, view, 16, "", "stop") for name in (first_turn, "answer"))
-    said.outcome = Outcome("ergo", source=drawn.size, turns=turns, box_source=box_source)
+    turns = tuple(TurnRecord(name, (Shown(None, view, 16),), "", "stop") for name in (first_turn, "answer"))
+    said.outcome = Outcome(
+        "ergo", source=drawn.size, turns=turns, boxes={"crop": box_source} if first_turn == "look" else {}
+    )
     return said
 
 

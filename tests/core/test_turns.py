@@ -13,9 +13,11 @@ from PIL import Image
 from strange_replies import BOXES
 
 from ergo_plugins.core.geometry import Box, Size, VisionGrid
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Episode, Outcome, Player, Reply, Turn, TurnRecord, play, play_async, play_batch
-from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from ergo_plugins.core.turns import Episode, Player, Reply, Turn, View, play, play_async, play_batch
+from ergo_plugins.methods.base import Sample
+from ergo_plugins.methods.ergo import ERGO, ZoomConfig, zoom_episode
 
 QUESTION = split_question("What colour is it?\nA. red\nB. blue")
 ABSOLUTE, RELATIVE = VisionGrid(28, "absolute"), VisionGrid(32, "relative")
@@ -26,7 +28,8 @@ ANSWER = "<think>so</think><answer>B</answer>"
 def episode(
     size: tuple[int, int] = (300, 200), config: ZoomConfig | None = None, grid: VisionGrid = ABSOLUTE
 ) -> Episode:
-    return zoom_episode(Image.new("RGB", size), QUESTION, config or ZoomConfig(), grid)
+    method, config = ERGO.variant(config or ZoomConfig())
+    return method.episode(Sample(Image.new("RGB", size), QUESTION), config, grid)
 
 
 def scripted(*replies: str) -> Callable[[Turn], Reply]:
@@ -39,7 +42,7 @@ def counting(rounds: int) -> Episode:
     """An episode of any number of turns; its outcome lists what it was told."""
     told = []
     for i in range(rounds):
-        reply = yield Turn(f"turn {i}", Image.new("RGB", (28, 28)), "?", 1)
+        reply = yield Turn(f"turn {i}", (View(Image.new("RGB", (28, 28)), None), "?"), 1)
         told.append(reply.text)
     return Outcome("counting", answer=" ".join(told))
 
@@ -47,9 +50,9 @@ def counting(rounds: int) -> Episode:
 # ---- the drivers
 
 
-def in_lockstep(episodes: list[Episode], scripts: list[list[str]], rounds: int = 2) -> list[Outcome]:
+def in_lockstep(episodes: list[Episode], scripts: list[list[str]]) -> list[Outcome]:
     said = [iter(script) for script in scripts]
-    return play_batch(episodes, lambda waiting: [Reply(next(said[i])) for i, _ in waiting], rounds=rounds)
+    return play_batch(episodes, lambda waiting: [Reply(next(said[i])) for i, _ in waiting])
 
 
 def overlapping(episodes: list[Episode], scripts: list[list[str]]) -> list[Outcome]:
@@ -84,22 +87,37 @@ def test_the_three_drivers_bring_about_the_same_outcomes(grid: VisionGrid) -> No
 
 def test_episodes_of_different_length_play_in_one_batch() -> None:
     scripts = [["a", "b", "c"][:rounds] for rounds in (3, 0, 1, 2)]
-    outcomes = in_lockstep([counting(len(script)) for script in scripts], scripts, rounds=3)
+    outcomes = in_lockstep([counting(len(script)) for script in scripts], scripts)
     assert [outcome.answer for outcome in outcomes] == ["a b c", "", "a", "a b"]
     assert overlapping([counting(len(script)) for script in scripts], scripts) == outcomes
 
 
-@pytest.mark.parametrize("lengths", [[], [0], [1], [0, 1], [2, 2], [1, 2]])
-def test_a_batch_asks_in_every_round_also_when_nobody_is_left(lengths: list[int]) -> None:
-    """A generation may be a collective among ranks: a rank that stayed away would stop the others."""
+@pytest.mark.parametrize("lengths", [[], [0], [1], [0, 1], [2, 2], [1, 2], [3, 1]])
+def test_a_batch_asks_until_nobody_is_left(lengths: list[int]) -> None:
     asked: list[list[int]] = []
 
     def ask_all(waiting: list[tuple[int, Turn]]) -> list[Reply]:
         asked.append([i for i, _ in waiting])
         return [Reply("") for _ in waiting]
 
-    play_batch([counting(length) for length in lengths], ask_all, rounds=2)
-    assert asked == [[i for i, length in enumerate(lengths) if length > turn] for turn in range(2)]
+    play_batch([counting(length) for length in lengths], ask_all)
+    longest = max(lengths, default=0)
+    assert asked == [[i for i, length in enumerate(lengths) if length > turn] for turn in range(longest)]
+
+
+def test_turns_that_are_cut_or_stopped_differently_are_asked_apart() -> None:
+    """A lockstep generation has one cap and one set of stop strings."""
+
+    def one(cap: int, stop: tuple[str, ...]) -> Episode:
+        reply = yield Turn("only", ("?",), cap, stop=stop)
+        return Outcome(method="counting", answer=reply.text)
+
+    def ask_all(waiting: list[tuple[int, Turn]]) -> list[Reply]:
+        assert len({(turn.max_new_tokens, turn.stop) for _, turn in waiting}) == 1
+        return [Reply(f"{i}") for i, _ in waiting]
+
+    outcomes = play_batch([one(1, ()), one(2, ()), one(1, ()), one(1, ("x",))], ask_all)
+    assert [outcome.answer for outcome in outcomes] == ["0", "1", "2", "3"]
 
 
 def test_a_batch_hands_over_each_turn_with_its_episode() -> None:
@@ -108,11 +126,6 @@ def test_a_batch_hands_over_each_turn_with_its_episode() -> None:
 
     outcomes = play_batch([counting(1), counting(2)], ask_all)
     assert [outcome.answer for outcome in outcomes] == ["0/turn 0", "1/turn 0 1/turn 1"]
-
-
-def test_an_episode_longer_than_its_rounds_is_an_error_and_no_half_outcome() -> None:
-    with pytest.raises(RuntimeError, match="has not ended"):
-        in_lockstep([counting(1), counting(3)], [["a"], ["a", "b", "c"]], rounds=2)
 
 
 @pytest.mark.parametrize("replies", [[], [Reply("a")] * 3])
@@ -127,7 +140,7 @@ def test_pixels_are_computed_off_the_event_loop() -> None:
 
     def watched() -> Episode:
         threads.append(threading.get_ident())
-        yield Turn("look", Image.new("RGB", (28, 28)), "?", 1)
+        yield Turn("look", (View(Image.new("RGB", (28, 28)), None), "?"), 1)
         threads.append(threading.get_ident())
         return Outcome("watched")
 
@@ -191,15 +204,19 @@ times = st.none() | st.floats(0, 1e6)
 some_sizes = st.builds(Size, st.integers(1, 10**5), st.integers(1, 10**5))
 some_boxes = st.none() | st.builds(Box, *[st.floats(-1e9, 1e9) | st.integers(0, 10**5)] * 4)
 words = st.text(max_size=20)
-records = st.builds(TurnRecord, words, some_sizes, st.integers(0, 10**5), words, words, counts, counts, counts, times)
+images = st.builds(Shown, some_boxes, some_sizes, st.integers(0, 10**5))
+records = st.builds(
+    TurnRecord, words, st.lists(images, max_size=3).map(tuple), words, words, counts, counts, counts, times
+)
+plain = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | words | st.lists(words, max_size=2)
 outcomes = st.builds(
     Outcome,
     method=words,
     source=st.none() | some_sizes,
     turns=st.lists(records, max_size=3).map(tuple),
     answer=words,
-    box_view=some_boxes,
-    box_source=some_boxes,
+    boxes=st.dictionaries(words, some_boxes, max_size=3),
+    values=st.dictionaries(words, plain, max_size=3),
     single_pass_tokens=st.integers(0, 10**5),
     repairs=st.lists(words, max_size=3).map(tuple),
     problems=st.lists(words, max_size=3).map(tuple),
@@ -252,7 +269,7 @@ def checked(turns: list[Turn], outcome: Outcome, config: ZoomConfig, grid: Visio
     """The views that were shown, and the record of them, are what was paid for."""
     assert [turn.name for turn in turns] == ["look", "answer"]
     for turn, record, budget in zip(turns, outcome.turns, (config.coarse_tokens, config.crop_tokens), strict=True):
-        assert turn.image.size == (record.view.width, record.view.height)
+        assert turn.images[0].size == (record.view.width, record.view.height)
         assert record.view.width % grid.factor == record.view.height % grid.factor == 0
         tokens = (record.view.width // grid.factor) * (record.view.height // grid.factor)
         assert grid.min_tokens <= tokens <= budget
@@ -347,7 +364,7 @@ def test_what_went_wrong_is_in_the_outcome(replies: list[Reply], problems: tuple
 def test_where_the_model_pointed_is_kept_in_pixels_of_the_view(grid: VisionGrid, said: list[int]) -> None:
     outcome = play(episode((1280, 640), ZoomConfig(coarse_tokens=200), grid), scripted(f"<zoom>{said}</zoom>", ANSWER))
     assert outcome.turns[0].view == Size(640, 320)
-    assert outcome.box_view == Box(64, 96, 192, 160)
+    assert outcome.values["box_view"] == [64, 96, 192, 160]
     assert outcome.box_source == Box(128, 192, 384, 320)
 
 

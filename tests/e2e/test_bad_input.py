@@ -120,7 +120,7 @@ def test_image(bad_images: Run, number: int) -> None:
     _, is_readable = list(IMAGES.values())[number]
     if is_readable:
         assert [turn["name"] for turn in outcome["turns"]] == ["look", "answer"]
-        assert all(turn["visual_tokens"] <= 16 for turn in outcome["turns"])
+        assert all(turn["shown"][0]["tokens"] <= 16 for turn in outcome["turns"])
     else:
         assert outcome["problems"][0].startswith("image: ")
         assert bad_images.by_doc[number]["returned"] == "Z"
@@ -193,11 +193,11 @@ def test_reply(bad_replies: Run, number: int) -> None:
     outcome = entry["outcome"]
     name = list(REPLIES)[number]
     assert outcome["turns"][0]["reply"] == REPLIES[name].replace("\ud800", "\ufffd")
-    assert all(turn["visual_tokens"] <= 16 for turn in outcome["turns"])
+    assert all(turn["shown"][0]["tokens"] <= 16 for turn in outcome["turns"])
     assert entry["returned"] == "Z"
     assert any(problem.startswith("answer: ") for problem in outcome["problems"])
     has_no_box = name in ("no box", "outside", "nan", "10^400", "one megabyte", "nothing")
-    assert (outcome["box_source"] is None) == has_no_box
+    assert (outcome["boxes"]["crop"] is None) == has_no_box
     assert any(problem.startswith("look: ") for problem in outcome["problems"]) == has_no_box
 
 

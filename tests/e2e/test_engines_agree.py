@@ -62,8 +62,8 @@ def what_was_said(run: Run) -> dict[int, Any]:
     """Replies, boxes, views and what was returned, by document."""
     return {
         doc_id: (
-            [(turn["reply"], turn["view"], turn["new_tokens"]) for turn in entry["outcome"]["turns"]],
-            entry["outcome"]["box_source"],
+            [(turn["reply"], turn["shown"][0]["view"], turn["new_tokens"]) for turn in entry["outcome"]["turns"]],
+            entry["outcome"]["boxes"]["crop"],
             entry["returned"],
         )
         for doc_id, entry in run.by_doc.items()

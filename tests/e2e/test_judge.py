@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import uvicorn
 from judge_server import JudgeServer
 from PIL import Image
 
-from ergo_plugins.core.geometry import Box, Size
+from ergo_plugins.core.geometry import Box, Size, whole
+from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Outcome, TurnRecord
 from ergo_plugins.judge import Effort, Judge, JudgeConfig, JudgeError
-from ergo_plugins.methods.ergo_reward import RewardConfig, Target
-from ergo_plugins.verl_plugin.region import Verifier
+from ergo_plugins.methods.base import Target
+from ergo_plugins.methods.ergo import ERGO, RewardConfig
 from ergo_plugins.verl_plugin.rows import Row, RowError
+from ergo_plugins.verl_plugin.verifier import Verifier
 
 CHOICE = split_question("Which pattern?\nA. plain\nB. checkered")
 CROP = Image.new("RGB", (56, 56), (10, 200, 30))
@@ -192,10 +194,10 @@ def test_verls_router_hides_a_refusal_and_the_error_says_so(scene: tuple[Row, Ou
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         settings = JudgeConfig(source="reward_model", attempts=2, first_delay_s=0.01)
-        verifier = Verifier(settings, RewardConfig(), router=f"127.0.0.1:{port}", model="judge")
+        verifier = Verifier(settings, router=f"127.0.0.1:{port}", model="judge")
         assert verifier.judge is not None
         try:
-            await verifier.verify(outcome, row)
+            await found(verifier, outcome, row)
         finally:
             await verifier.judge.close()
             server.should_exit = True
@@ -283,15 +285,36 @@ def scene(tmp_path: Path) -> tuple[Row, Outcome, Image.Image]:
     original.save(path)
     row = Row("test 0", str(path), CHOICE, Target("B", "option", CHOICE.options))
     view = Size(224, 168)
-    turns = tuple(TurnRecord(name, view, 48, "", "stop") for name in ("look", "answer"))
-    return row, Outcome(method="ergo", source=Size(800, 600), turns=turns, box_source=Box(600, 450, 800, 600)), original
+    source, crop = Size(800, 600), Box(600, 450, 800, 600)
+    turns = tuple(
+        TurnRecord(name, (Shown(region, view, 48),), "", "stop")
+        for name, region in (("look", whole(source)), ("answer", crop))
+    )
+    return row, Outcome(method="ergo", source=source, turns=turns, boxes={"crop": crop}), original
 
 
-def verify(settings: JudgeConfig, row: Row, outcome: Outcome, reward: RewardConfig | None = None) -> Any:
-    async def main() -> Any:
-        verifier = Verifier(settings, reward or RewardConfig())
+@dataclass(frozen=True)
+class Finding:
+    """What was found out, and what it cost."""
+
+    region_correct: bool
+    answer_correct: bool | None
+    effort: Effort
+
+
+async def found(verifier: Verifier, outcome: Outcome, row: Row, reward: RewardConfig | None = None) -> Finding:
+    """What ERGO wants to know of an outcome."""
+    effort = Effort()
+    inquiries = ERGO.inquiries(outcome, row.target, reward or RewardConfig())
+    findings = await verifier.verify(inquiries, outcome, row, effort)
+    return Finding(findings.get("region", False), findings.get("answer"), effort)
+
+
+def verify(settings: JudgeConfig, row: Row, outcome: Outcome, reward: RewardConfig | None = None) -> Finding:
+    async def main() -> Finding:
+        verifier = Verifier(settings)
         try:
-            return await verifier.verify(outcome, row)
+            return await found(verifier, outcome, row, reward)
         finally:
             if verifier.judge is not None:
                 await verifier.judge.close()
@@ -329,9 +352,9 @@ def test_the_judge_may_see_the_crop_larger_and_through_another_filter(scene: tup
     row, outcome, original = scene
 
     async def main(settings: JudgeConfig) -> None:
-        verifier = Verifier(settings, RewardConfig(), resample="box")
+        verifier = Verifier(settings, resample="box")
         try:
-            await verifier.verify(outcome, row)
+            await found(verifier, outcome, row)
         finally:
             assert verifier.judge is not None
             await verifier.judge.close()
@@ -373,7 +396,7 @@ def test_what_weighs_nothing_is_not_asked(scene: tuple[Row, Outcome, Image.Image
     row, outcome, _ = scene
     with JudgeServer(lambda *_: "B") as server:
         verify(config(server.url), row, outcome, RewardConfig(alpha=0))
-        verify(config(server.url), row, Outcome(**{**_fields(outcome), "box_source": None}))
+        verify(config(server.url), row, Outcome(**{**_fields(outcome), "boxes": {"crop": None}}))
         assert server.asked == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lmms_runs import POLICY, Run, lmms_eval
 
-from ergo_plugins.core.turns import Outcome
+from ergo_plugins.core.outcome import Outcome
 
 
 def samples_of(run: Run) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def test_the_single_pass_baseline_is_one_flag(panels: Path, tmp_path: Path) -> N
     for entry in run.entries:
         (turn,) = entry["outcome"]["turns"]
         assert turn["name"] == "answer"
-        assert turn["visual_tokens"] == 64
+        assert turn["shown"][0]["tokens"] == 64
     assert "target_coverage,none" not in run.results["results"]["ergo_panels"], "nobody was asked where to look"
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from PIL import Image
 from scripted_server import serving
 
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Episode, Outcome
+from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode

@@ -13,8 +13,8 @@ from lmms_runs import lmms_eval
 from PIL import Image
 from scripted_server import Script, serving
 
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Outcome
 from ergo_plugins.engines import EngineFault, Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode

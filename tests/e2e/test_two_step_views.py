@@ -12,8 +12,9 @@ import pytest
 from lmms_runs import POLICY, TINY_ZOOM
 
 from ergo_plugins.core import images
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Episode, Outcome
+from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job, open_engine
 from ergo_plugins.image_files import open_image
 from ergo_plugins.lmms_plugin.arguments import read_arguments
@@ -28,7 +29,7 @@ def test_no_answer_changes(panels: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     def opened(row: dict[str, Any]) -> Episode:
         original = images.to_rgb(open_image(io.BytesIO(row["image"]["bytes"])))
-        return zoom_episode(original, split_question(row["text"]), arguments.zoom, engine.grid)
+        return zoom_episode(original, split_question(row["text"]), arguments.config, engine.grid)
 
     def played() -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}

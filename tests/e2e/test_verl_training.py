@@ -166,6 +166,9 @@ def test_a_share_may_be_lost_in_training_and_nothing_in_validation(rows: Path, t
             "+ergo.judge.model=judge",
             "+ergo.judge.attempts=1",
             "+ergo.trainer.max_lost=1.0",
+            # verl fills up what was lost with sequences without images, and cannot train a micro-batch of them alone
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=16",
+            "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu=16",
             "trainer.total_training_steps=2",
             "trainer.test_freq=2",
         )

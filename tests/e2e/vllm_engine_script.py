@@ -10,12 +10,13 @@ from pathlib import Path
 from drawing import original
 from world import Scene, first_seed, make_scene
 
+from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Episode, Outcome
+from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines.base import EngineFault, Job
 from ergo_plugins.engines.vllm import VLLMEngine
-from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
-from ergo_plugins.methods.ergo_prompts import read_prompts
+from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
+from ergo_plugins.methods.prompts import read_prompts
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 SCENE = make_scene(first_seed("test"))
@@ -25,7 +26,7 @@ CONFIG = ZoomConfig(
     zoom_new_tokens=24,
     answer_new_tokens=24,
     resample="box",
-    prompts=read_prompts(TINY / "prompts.yaml"),
+    prompts=read_prompts(TINY / "prompts.yaml", Prompts),
 )
 
 

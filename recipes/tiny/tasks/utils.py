@@ -13,8 +13,8 @@ from PIL import Image
 
 from ergo_plugins.core.answers import extract_letter
 from ergo_plugins.core.geometry import Box
+from ergo_plugins.core.outcome import CROP, Outcome
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.core.turns import Outcome
 
 
 def doc_to_visual(doc: dict[str, Any]) -> list[Image.Image]:
@@ -44,7 +44,7 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
 
 def looked(outcome: Outcome) -> bool:
     """Whether the model was asked where to look; a sample that failed before that counts as asked in vain."""
-    return not outcome.turns or any(turn.name == "look" for turn in outcome.turns)
+    return not outcome.turns or CROP in outcome.boxes
 
 
 def is_legible(outcome: Outcome, detail_px: int) -> bool:

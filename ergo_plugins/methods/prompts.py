@@ -1,0 +1,112 @@
+"""The words of a method: filled in, or read from a file, a yaml of ours or an author's Python that is never run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import yaml
+
+from ..core.control_tokens import spelled_out
+from ..core.geometry import Coordinates
+
+COORDINATES: dict[Coordinates, str] = {
+    "absolute": "pixels of this image",
+    "relative": "thousandths of its width and height (0 to 1000)",
+}
+"""What a prompt calls the frame of a model's boxes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTexts:
+    """Base of a method's prompts; every field is a text. ``{question}`` and ``{coordinates}`` are filled in.
+
+    Attributes:
+        asks: the fields that must hold ``{question}``.
+        constants: field names and the constants in which the authors' released code keeps them.
+    """
+
+    asks: ClassVar[tuple[str, ...]] = ()
+    constants: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        for name in self.asks:
+            if "{question}" not in getattr(self, name):
+                raise ValueError(f"the prompt {name!r} has no {{question}} in it")
+
+
+P = TypeVar("P", bound=PromptTexts)
+
+
+def fill(template: str, question: str, coordinates: Coordinates) -> str:
+    """A prompt with its question, control tokens in it spelled out, and the frame in which boxes are written."""
+    return template.replace("{coordinates}", COORDINATES[coordinates]).replace("{question}", spelled_out(question))
+
+
+def question_repairs(question: str) -> tuple[str, ...]:
+    """What `fill` changes in a question, as repairs of an outcome."""
+    if spelled_out(question) == question:
+        return ()
+    return ("question: a space was put into each <|name|>, which the model would have taken for a command",)
+
+
+def read_prompts(path: str | Path, kind: type[P]) -> P:
+    """The prompts in a file.
+
+    A ``.yaml`` file has some of the keys of ``kind``, with ``{question}`` where the question goes. A ``.py`` file has
+    the authors' constants, with ``{Question}``; it is parsed and never executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is of another kind, or lacks or misspells something; the message names it.
+    """
+    path = Path(path)
+    if path.suffix == ".py" and kind.constants:
+        return _from_constants(path, kind)
+    if path.suffix in (".yaml", ".yml"):
+        return _from_yaml(path, kind)
+    raise ValueError(f"prompts are read from a .yaml{' or .py' if kind.constants else ''} file, got {path}")
+
+
+def _from_yaml(path: Path, kind: type[P]) -> P:
+    known = [field.name for field in fields(kind)]
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no yaml: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no mapping with the keys {', '.join(known)}")  # noqa: TRY004
+    unknown = [str(key) for key in content if key not in known]
+    if unknown:
+        raise ValueError(f"{path} has unknown keys {', '.join(unknown)}; known are {', '.join(known)}")
+    not_text = [key for key, value in content.items() if not isinstance(value, str)]
+    if not_text:
+        raise ValueError(f"{path}: {', '.join(not_text)} must be text")
+    return kind(**content)
+
+
+def _from_constants(path: Path, kind: type[P]) -> P:
+    try:
+        module = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except SyntaxError as error:
+        raise ValueError(f"{path} is no Python: {error}") from error
+    constants: dict[str, str | None] = {}
+    for node in module.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            constants.update((target.id, _text(node)) for target in targets if isinstance(target, ast.Name))
+    prompts = {key: constants.get(name) for key, name in kind.constants.items()}
+    missing = [kind.constants[key] for key, text in prompts.items() if text is None]
+    if missing:
+        raise ValueError(f"{path} has no text constant {', '.join(missing)}")
+    return kind(**{key: text.replace("{Question}", "{question}") for key, text in prompts.items() if text is not None})
+
+
+def _text(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> str | None:
+    """The text that an assignment gives as it stands; None for what Python would have to compute."""
+    if isinstance(node, ast.AugAssign) or not isinstance(node.value, ast.Constant):
+        return None
+    return node.value.value if isinstance(node.value.value, str) else None

@@ -1,0 +1,169 @@
+"""The same engines and methods from Python: ``open_model("folder").ask(image, question)``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, get_type_hints
+
+from PIL import Image
+
+from .core.geometry import Box
+from .core.images import to_rgb
+from .core.outcome import Outcome
+from .core.questions import split_question
+from .core.turns import Episode
+from .engines import Engine, Job, open_engine, options_for_images
+from .image_files import ImageValue, open_image
+from .methods import DEFAULT, method_named
+from .methods.base import Method, Sample
+from .methods.prompts import read_prompts
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question.
+
+    Attributes:
+        outcome: everything that happened.
+        image: the original as it was given.
+    """
+
+    outcome: Outcome
+    image: ImageValue
+
+    @property
+    def text(self) -> str:
+        """The answer, tags removed; empty if there is none."""
+        return self.outcome.answer
+
+    @property
+    def boxes(self) -> Mapping[str, Box | None]:
+        """The method's boxes by name, pixels of the original."""
+        return self.outcome.boxes
+
+    def crop(self) -> Image.Image | None:
+        """What the model saw in more detail, cut out of the original in full resolution; None without a crop.
+
+        Raises:
+            OSError: the image cannot be read any more.
+        """
+        box = self.outcome.box_source
+        if box is None:
+            return None
+        x1, y1, x2, y2 = map(round, box.as_tuple())
+        with open_image(self.image) as image:
+            return to_rgb(image).crop((x1, y1, x2, y2))
+
+
+class Model:
+    """A model that is asked about images; also a context manager that closes it.
+
+    Args:
+        engine: carries turns to the model.
+        method: how it is asked.
+        config: of the method.
+    """
+
+    def __init__(self, engine: Engine, method: Method, config: Any) -> None:
+        self.engine = engine
+        self.method, self.config = method.variant(config)
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        self.engine.close()
+
+    def ask(self, image: ImageValue, question: str) -> Answer:
+        """Ask one question. It waits for the answer, also inside a running event loop.
+
+        Raises:
+            OSError, ValueError: the image cannot be read, or the question is empty.
+            EngineFault: the engine failed.
+        """
+        (answer,) = self.ask_many([(image, question)])
+        return answer[1]
+
+    def ask_many(self, asked: Iterable[tuple[ImageValue, str]]) -> Iterator[tuple[int, Answer]]:
+        """Ask many questions; each answer comes with its place in ``asked`` as soon as it is there.
+
+        Images are opened when their turn has come. Stop iterating, and no further question is asked.
+
+        Raises:
+            OSError, ValueError, EngineFault: as of `ask`, the place of the question first in the message; what was
+                answered before has come.
+        """
+        ended: SimpleQueue[tuple[int, Answer] | BaseException | None] = SimpleQueue()
+        stopped = threading.Event()
+        images: dict[str, tuple[int, ImageValue]] = {}
+
+        def jobs() -> Iterator[Job]:
+            for index, (image, question) in enumerate(asked):
+                if stopped.is_set():
+                    return
+                images[f"question {index}"] = index, image
+                yield Job(
+                    f"question {index}",
+                    lambda image=image, question=question: self._episode(image, question),  # type: ignore[misc]
+                )
+
+        def finished(job: Job, outcome: Outcome) -> None:
+            index, image = images.pop(job.key)
+            ended.put((index, Answer(outcome, image)))
+
+        def play() -> None:
+            try:
+                self.engine.play_all(jobs(), finished)
+            except BaseException as error:  # noqa: BLE001 - raised where the answers are waited for
+                ended.put(error)
+            else:
+                ended.put(None)
+
+        player = threading.Thread(target=play, name="ergo-ask", daemon=True)
+        player.start()
+        try:
+            while (said := ended.get()) is not None:
+                if isinstance(said, BaseException):
+                    raise said
+                yield said
+        finally:
+            stopped.set()
+            player.join()
+
+    def _episode(self, image: ImageValue, question: str) -> Episode:
+        with open_image(image) as opened:
+            sample = Sample(to_rgb(opened), split_question(question))
+        return self.method.episode(sample, self.config, self.engine.grid)
+
+
+def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, **options: Any) -> Model:
+    """A model in a folder, on the hub, or behind a server.
+
+    Args:
+        model: folder, hub id, or the name that a server knows.
+        engine: ``hf``, ``vllm`` or ``openai``.
+        method: its name (`methods.known_methods`).
+        options: fields of the method's configuration (``prompts`` may be a file); all others are the engine's.
+
+    Raises:
+        ValueError: an unknown engine or method, or a value that is refused.
+        TypeError: an option that neither has.
+        OSError: there is no such model.
+    """
+    chosen = method_named(method)
+    own = {one.name for one in fields(chosen.config)}
+    given = {name: value for name, value in options.items() if name in own}
+    if isinstance(given.get("prompts"), str | Path):
+        given["prompts"] = read_prompts(given["prompts"], get_type_hints(chosen.config)["prompts"])
+    config = chosen.config(**given)
+    images = options_for_images(engine, chosen.images)
+    engines = {name: value for name, value in options.items() if name not in own}
+    return Model(open_engine(engine, model=str(model), **{**images, **engines}), chosen, config)

@@ -1,0 +1,107 @@
+"""``from ergo_plugins import open_model``: one question, many, from a running loop, and what goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from drawing import original
+from PIL import Image
+from world import first_seed, make_scene
+
+from ergo_plugins import Answer, Model, open_model
+from ergo_plugins.engines.base import EngineFault
+from ergo_plugins.engines.scripted import ScriptedEngine
+from ergo_plugins.methods import method_named
+
+TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
+OPTIONS = {
+    "coarse_tokens": 16,
+    "crop_tokens": 16,
+    "zoom_new_tokens": 24,
+    "answer_new_tokens": 24,
+    "resample": "box",
+    "prompts": TINY / "prompts.yaml",
+}
+SCENES = [make_scene(first_seed("test") + i) for i in range(5)]
+
+
+def scripted(said: str = "<zoom>[0, 0, 56, 56]</zoom><answer>B</answer>") -> Model:
+    method = method_named("ergo")
+    return Model(ScriptedEngine(lambda *_: said), method, method.config())
+
+
+def test_a_question_about_a_picture() -> None:
+    with open_model(TINY / "policy", device="cpu", **OPTIONS) as model:
+        answer = model.ask(original(SCENES[0]), SCENES[0].text)
+        again = model.ask(original(SCENES[0]), SCENES[0].text)
+        alone = open_model(TINY / "policy", device="cpu", method="single_pass", coarse_tokens=16, answer_new_tokens=9)
+        single = alone.ask(original(SCENES[0]), SCENES[0].text)
+    assert answer.text in "ABCD"
+    assert answer.outcome.visual_tokens == 32
+    assert answer.outcome.seconds is not None
+    assert answer.outcome.box_source is not None
+    crop = answer.crop()
+    assert crop is not None
+    assert crop.size == (answer.outcome.box_source.width, answer.outcome.box_source.height)
+    assert again.outcome.turns[1].reply == answer.outcome.turns[1].reply
+    assert (single.outcome.method, len(single.outcome.turns), single.crop()) == ("single_pass", 1, None)
+
+
+def test_many_questions_come_as_they_end_and_all_of_them() -> None:
+    with open_model(TINY / "policy", device="cpu", concurrency=2, **OPTIONS) as model:
+        asked = [(original(scene), scene.text) for scene in SCENES]
+        answers = dict(model.ask_many(asked))
+    assert sorted(answers) == list(range(5))
+    assert all(isinstance(answer, Answer) and len(answer.outcome.turns) == 2 for answer in answers.values())
+
+
+def test_images_in_any_form(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 80)).save(tmp_path / "a.png")
+    content = io.BytesIO()
+    Image.new("RGB", (100, 80)).save(content, "PNG")
+    for image in (tmp_path / "a.png", str(tmp_path / "a.png"), content.getvalue(), {"bytes": content.getvalue()}):
+        assert scripted().ask(image, "Which?\nA. x\nB. y").text == "B"
+
+
+def test_inside_a_running_event_loop() -> None:
+    async def main() -> str:
+        return scripted().ask(Image.new("RGB", (99, 99)), "Which?\nA. x\nB. y").text
+
+    assert asyncio.run(main()) == "B"
+
+
+def test_no_further_question_is_asked_when_nobody_listens() -> None:
+    opened: list[int] = []
+
+    def endless() -> Iterator[tuple[Image.Image, str]]:
+        while True:
+            opened.append(len(opened))
+            yield Image.new("RGB", (99, 99)), "Which?"
+
+    answers = scripted().ask_many(endless())
+    next(answers)
+    answers.close()
+    seen = len(opened)
+    assert seen < 10_000
+    assert len(opened) == seen
+
+
+def test_what_goes_wrong_names_its_question(tmp_path: Path) -> None:
+    good = (Image.new("RGB", (99, 99)), "Which?")
+    answers = scripted().ask_many([good, (tmp_path / "missing.png", "Which?")])
+    assert next(answers)[0] == 0
+    with pytest.raises(EngineFault, match="question 1: FileNotFoundError"):
+        next(answers)
+    with pytest.raises(EngineFault, match="the question is empty"):
+        scripted().ask(good[0], " ")
+
+
+def test_options_that_nobody_has_are_refused() -> None:
+    with pytest.raises(TypeError, match="crop_token"):
+        open_model(TINY / "policy", crop_token=3)
+    with pytest.raises(ValueError, match="no method"):
+        open_model(TINY / "policy", method="nonsense")

@@ -1,0 +1,124 @@
+"""A user's own method, installed from a package of its own: docs/your_own.md, word for word."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval_command
+from verl_runs import ENVIRONMENT, make_rows, verl
+
+DOCUMENT = ROOT / "docs" / "your_own.md"
+FIELDS = {"view_tokens": 16, "answer_new_tokens": 24, "resample": "box"}
+
+
+def block(language: str) -> str:
+    """The first block of code in a language."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the method's package, put there by pip."""
+    source = tmp_path_factory.mktemp("source")
+    (source / "halves.py").write_text(block("python"))
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "halves"\nversion = "1"\n[tool.setuptools]\npy-modules = ["halves"]\n' + block("toml")
+    )
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--target", str(target), str(source)], check=True)
+    return target
+
+
+def environment(installed: Path) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, **OFFLINE, "PYTHONPATH": path}
+
+
+def started(command: list[str], installed: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=ROOT, env=environment(installed), capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def evaluated(model: str, installed: Path, panels: Path, folder: Path, **arguments: Any) -> Run:
+    folder.mkdir()
+    command = lmms_eval_command(model, panels, folder, model=POLICY, method="halves", **{**FIELDS, **arguments})
+    at = command.index("--model_args") + 1
+    ours = {"model", "method", "journal", *FIELDS, *arguments}
+    command[at] = ",".join(part for part in command[at].split(",") if part.partition("=")[0] in ours)
+    done = started(command, installed)
+    return Run(folder, done.returncode, done.stdout + done.stderr)
+
+
+def test_it_is_short() -> None:
+    assert len(block("python").strip().splitlines()) < 80
+
+
+def test_it_conforms(installed: Path) -> None:
+    done = started(
+        [sys.executable, "-m", "pytest", "-q", "--pyargs", "ergo_plugins.testing", "-k", "halves"], installed
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b3\d passed", done.stdout), done.stdout
+
+
+def test_it_is_evaluated_by_stock_lmms_eval_and_reported(installed: Path, panels: Path, tmp_path: Path) -> None:
+    run = evaluated("ergo_hf", installed, panels, tmp_path / "hf")
+    assert run.exit_code == 0, run.log
+    assert len(run.entries) == 12
+    for entry in run.entries:
+        outcome = entry["outcome"]
+        assert outcome["method"] == "halves"
+        assert [len(turn["shown"]) for turn in outcome["turns"]] == [3]
+    assert run.results["throughput"]["avg_halves_samples"] == 12
+    ergo = [str(Path(sys.executable).parent / "ergo")]
+    journal = str(run.folder / "journal.jsonl")
+    for command in (["summary", journal], ["report", journal, "-o", str(tmp_path / "report.html")]):
+        done = started([*ergo, *command, "--samples", str(run.folder)], installed)
+        assert done.returncode == 0, done.stderr
+    assert "halves" in (tmp_path / "report.html").read_text()
+    compared = started([*ergo, "compare", journal, journal, "-o", str(tmp_path / "compare.html")], installed)
+    assert compared.returncode == 0, compared.stderr
+
+
+def test_vllm_says_the_same(installed: Path, panels: Path, tmp_path: Path) -> None:
+    options = {"dtype": "float32", "enforce_eager": True, "max_model_len": 2048}
+    runs = [evaluated("ergo_hf", installed, panels, tmp_path / "hf")]
+    runs.append(evaluated("ergo_vllm", installed, panels, tmp_path / "vllm", **options))
+    assert [run.exit_code for run in runs] == [0, 0], runs[1].log
+    said = [{d: e["outcome"]["turns"][0]["reply"] for d, e in run.by_doc.items()} for run in runs]
+    assert said[0] == said[1]
+    assert len(said[0]) == 12
+
+
+@pytest.mark.beside
+def test_verl_trains_a_step_and_logs_its_parts(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "PYTHONPATH", environment(installed)["PYTHONPATH"])
+    rows = make_rows(tmp_path / "rows")
+    run = verl(
+        tmp_path / "run",
+        rows,
+        "+ergo.method=halves",
+        "~ergo.zoom",
+        "~ergo.reward",
+        *(f"+ergo.episode.{name}={value}" for name, value in FIELDS.items()),
+        "data.max_prompt_length=256",  # three images
+        "trainer.total_training_steps=1",
+    )
+    assert run.exit_code == 0, run.log
+    (step,) = run.trained
+    assert {"halves/accuracy", "halves/format", "halves/lost_prompts"} <= set(step)
+    assert not any(name.startswith("ergo/") for name in step), json.dumps(step)
