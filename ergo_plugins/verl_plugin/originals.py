@@ -16,6 +16,7 @@ from PIL import Image
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
 from ..image_files import ImageValue, TooLargeImage, image_key, open_image
+from ..image_files import path_of as file_of
 from .messages import path_of
 from .settings import ImagesConfig
 
@@ -108,6 +109,13 @@ class Originals:
                 return Original(rgb.copy() if rgb is value else rgb)  # ours, whatever becomes of the row's own
         except TooLargeImage as error:
             raise ValueError(f"{error}; the limit is ergo.images.max_megapixels") from error
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            path = file_of(value)
+            if path is None or str(path) in str(error):
+                raise
+            raise OSError(f"{path}: {error}") from error
 
     def _keep(self, key: str, original: Original) -> None:
         self._in_use[key] = original

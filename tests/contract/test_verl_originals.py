@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -84,3 +85,13 @@ def test_one_decode_for_all_who_ask_at_once(tmp_path: Path) -> None:
 
     assert len({id(original) for original in asyncio.run(ask())}) == 1
     assert shared.decodes == 1
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    sound = io.BytesIO()
+    Image.effect_noise((300, 200), 90).save(sound, "PNG")
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(sound.getvalue()[:2000])
+    for value in (str(damaged), {"image": str(damaged)}, damaged.as_uri()):
+        with pytest.raises(OSError, match=r"damaged\.png: damaged image"):
+            asyncio.run(Originals(ImagesConfig()).get(value))
