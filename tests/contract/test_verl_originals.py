@@ -93,5 +93,5 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(sound.getvalue()[:2000])
     for value in (str(damaged), {"image": str(damaged)}, damaged.as_uri()):
-        with pytest.raises(OSError, match=r"damaged\.png: damaged image"):
+        with pytest.raises(OSError, match=r"damaged\.png: .*truncated"):
             asyncio.run(Originals(ImagesConfig()).get(value))
