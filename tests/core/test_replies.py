@@ -272,14 +272,14 @@ def cpu_seconds(read: Callable[[str], object], text: str, repeats: int) -> float
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
 def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
-    """Sixteen times the text takes at most 64 times as long; quadratic reading takes 256 times as long."""
+    """Sixteen times the text takes at most 128 times as long, on a busy machine too; quadratic reading takes 256 times."""
     for read, prefixes in READERS.items():
         for prefix in prefixes:
             short, long = (prefix + unit * (length // len(unit)) + "!" for length in (1_000, 16_000))
             once = cpu_seconds(read, short, repeats=5)
             assert once < 0.1, f"{read.__name__} of {prefix!r} + {unit!r} * n took {once:.1f} s for 1000 characters"
             then = cpu_seconds(read, long, repeats=3)
-            assert then < 64 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
+            assert then < 128 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
 
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
