@@ -272,7 +272,7 @@ def cpu_seconds(read: Callable[[str], object], text: str, repeats: int) -> float
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
 def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
-    """Sixteen times the text takes at most 128 times as long, on a busy machine too; quadratic reading takes 256 times."""
+    """Sixteen times the text takes at most 128 times as long, busy machine or not; quadratic reading takes 256."""
     for read, prefixes in READERS.items():
         for prefix in prefixes:
             short, long = (prefix + unit * (length // len(unit)) + "!" for length in (1_000, 16_000))
