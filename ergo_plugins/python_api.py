@@ -36,8 +36,8 @@ class Answer:
     image: ImageValue
 
     @property
-    def text(self) -> str:
-        """The answer, tags removed; empty if there is none."""
+    def answer(self) -> str:
+        """Its text, tags removed; empty if there is none."""
         return self.outcome.answer
 
     @property

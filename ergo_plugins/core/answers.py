@@ -57,6 +57,9 @@ _NEGATION = re.compile(r"\b(?:not?|never|neither|nor|cannot|without|than|except|
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _SCALE = re.compile(rf"(?<=\d)\s*({'|'.join(_SCALES)})\b", re.IGNORECASE)
 _PART_OF_A_FORMULA = re.compile(r"[√π∞∫∑^]|(?<=\d)\s*[×÷·*]\s*\d")
+LONGEST_STATEMENT = 20_000
+"""Characters of a reply whose words can be an option's: which words occur in more says nothing about a choice."""
+
 _ABBREVIATION = re.compile(r"(?:^|\s)(?:\w\.)+$")
 
 
@@ -80,7 +83,7 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
         announced = [letter for found in announcement.finditer(stated) if (letter := _letter_of(found)) in letters]
         if announced:
             return announced[-1]
-    said = normalised(text)
+    said = normalised(text) if len(text) <= LONGEST_STATEMENT else ""
     same = [option.letter for option in options if said and normalised(option.text) == said]
     if len(same) == 1:
         return same[0]

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 
+NOT_IN_A_REPLY = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
+"""Beside an image's own placeholder: tokens that would begin a message, or stand for pixels that are not there. A reply
+is cut before them, in evaluation and in training."""
+
 _CONTROL_TOKEN = re.compile(r"<\|(?=\w[\w.:-]*\|>)")
 
 

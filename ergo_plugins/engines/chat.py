@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.control_tokens import NOT_IN_A_REPLY
 from ..core.turns import Turn
 
 _MARK = "\u241e"  # stands for the earlier reply in the template; cut off again
-
-_NOT_IN_A_REPLY = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
-"""Beside the image's own placeholder: tokens that would begin a message, or stand for pixels that are not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class ChatTokens:
         self.end_of_message = self._ids(self._after_a_reply([]))[0]
         self.ends = {self.end_of_message, self.tokenizer.eos_token_id, self.tokenizer.pad_token_id} - {None}
         known = self.tokenizer.get_vocab()
-        self.strays = {self.image_token_id, *(known[token] for token in _NOT_IN_A_REPLY if token in known)}
+        self.strays = {self.image_token_id, *(known[token] for token in NOT_IN_A_REPLY if token in known)}
         self.opened = self._opened()
 
     def prompt(self, so_far: Sequence[int], turn: Turn) -> list[int]:

@@ -11,13 +11,14 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput, register
 from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 
+from ..core.control_tokens import NOT_IN_A_REPLY
 from ..core.turns import play_async
 from ..methods.base import Sample
 from ..processors import vision_grid
 from .originals import Original, Originals
 from .rows import IMAGE, QUESTION, Row
 from .settings import Settings
-from .trajectory import NOT_IN_A_REPLY, Shared, Trajectory
+from .trajectory import Shared, Trajectory
 
 _logger = logging.getLogger(__name__)
 _shared: Shared | None = None

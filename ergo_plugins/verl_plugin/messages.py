@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from ..image_files import ImageValue
 
@@ -86,14 +84,6 @@ def image_value(part: Mapping[str, Any]) -> Any:
         if value is not None:
             return value
     return None
-
-
-def path_of(image: ImageValue) -> str | None:
-    """Where an image lies that is given by its path or ``file://`` URL; None for all others."""
-    if not isinstance(image, str | Path) or str(image).startswith("data:"):
-        return None
-    address = str(image)
-    return unquote(urlsplit(address).path) if address.startswith("file:") else address
 
 
 def _parts(messages: Any) -> Iterator[tuple[str, Any]]:

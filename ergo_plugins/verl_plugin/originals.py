@@ -8,16 +8,13 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from functools import cached_property
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from PIL import Image
 
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
-from ..image_files import ImageValue, TooLargeImage, image_key, open_image
-from ..image_files import path_of as file_of
-from .messages import path_of
+from ..image_files import ImageValue, TooLargeImage, image_key, open_image, path_of
 from .settings import ImagesConfig
 
 KEPT_VIEWS = 16
@@ -112,7 +109,7 @@ class Originals:
         except FileNotFoundError:
             raise
         except OSError as error:
-            path = file_of(value)
+            path = path_of(value)
             if path is None or str(path) in str(error):
                 raise
             raise OSError(f"{path}: {error}") from error
@@ -133,7 +130,7 @@ def content_key(image: ImageValue) -> str:
     path = path_of(image)
     if path is None:
         return image_key(image)
-    if not Path(path).is_file():
+    if not path.is_file():
         raise FileNotFoundError(f"there is no image {path}")
-    status = Path(path).stat()
+    status = path.stat()
     return f"{path} {status.st_mtime_ns} {status.st_size}"

@@ -23,10 +23,10 @@ from typing import Any, cast, get_args
 
 from ..core.geometry import Box
 from ..core.questions import Question, split_question
-from ..image_files import ImageValue
+from ..image_files import ImageValue, path_of
 from ..methods.base import Target, TargetKind
 from .ground_truth import checked, kind_of, wanted
-from .messages import Said, path_of, read_messages, without_marks
+from .messages import Said, read_messages, without_marks
 
 IMAGE = "ergo_image"
 """Key, among a trajectory's extra fields, of the original for rewards that verl hands no prompt."""
@@ -78,7 +78,8 @@ class Row:
     @property
     def image_path(self) -> str | None:
         """Where the original lies; None if it came as bytes or pixels."""
-        return None if self.image is None else path_of(self.image)
+        path = None if self.image is None else path_of(self.image)
+        return None if path is None else str(path)
 
 
 def _mapping(name: str, value: Any) -> dict[str, Any]:

@@ -32,11 +32,6 @@ STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 """Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
 
 
-NOT_IN_A_REPLY = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|video_pad|>")
-"""Beside verl's placeholders: tokens that would begin a message, or stand for pixels that are not there. Evaluation
-cuts before the same (`engines.chat`)."""
-
-
 @dataclass(slots=True)
 class Tokenised:
     """Tokens of first messages, each made once: a processor takes its time, and the rollouts of a prompt share them."""

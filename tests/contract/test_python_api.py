@@ -40,7 +40,7 @@ def test_a_question_about_a_picture() -> None:
         again = model.ask(original(SCENES[0]), SCENES[0].text)
         alone = open_model(TINY / "policy", device="cpu", method="single_pass", coarse_tokens=16, answer_new_tokens=9)
         single = alone.ask(original(SCENES[0]), SCENES[0].text)
-    assert answer.text in "ABCD"
+    assert answer.answer in "ABCD"
     assert answer.outcome.visual_tokens == 32
     assert answer.outcome.seconds is not None
     assert answer.outcome.box_source is not None
@@ -64,12 +64,12 @@ def test_images_in_any_form(tmp_path: Path) -> None:
     content = io.BytesIO()
     Image.new("RGB", (100, 80)).save(content, "PNG")
     for image in (tmp_path / "a.png", str(tmp_path / "a.png"), content.getvalue(), {"bytes": content.getvalue()}):
-        assert scripted().ask(image, "Which?\nA. x\nB. y").text == "B"
+        assert scripted().ask(image, "Which?\nA. x\nB. y").answer == "B"
 
 
 def test_inside_a_running_event_loop() -> None:
     async def main() -> str:
-        return scripted().ask(Image.new("RGB", (99, 99)), "Which?\nA. x\nB. y").text
+        return scripted().ask(Image.new("RGB", (99, 99)), "Which?\nA. x\nB. y").answer
 
     assert asyncio.run(main()) == "B"
 

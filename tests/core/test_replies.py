@@ -272,17 +272,17 @@ def cpu_seconds(read: Callable[[str], object], text: str, repeats: int) -> float
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
 def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
-    """Sixteen times the text takes at most 128 times as long, busy machine or not; quadratic reading takes 256."""
+    """Sixteen times the text takes at most 64 times as long; quadratic reading takes 256 times as long."""
     for read, prefixes in READERS.items():
         for prefix in prefixes:
             short, long = (prefix + unit * (length // len(unit)) + "!" for length in (1_000, 16_000))
             once = cpu_seconds(read, short, repeats=5)
             assert once < 0.1, f"{read.__name__} of {prefix!r} + {unit!r} * n took {once:.1f} s for 1000 characters"
             then = cpu_seconds(read, long, repeats=3)
-            assert then < 128 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
+            assert then < 64 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
 
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
-def test_200_kilobytes_are_read_in_under_a_second(unit: str) -> None:
+def test_a_megabyte_is_read_in_under_a_second(unit: str) -> None:
     for read in READERS:
-        assert cpu_seconds(read, unit * (200_000 // len(unit)) + "!", repeats=2) < 1, read.__name__
+        assert cpu_seconds(read, unit * (10**6 // len(unit)) + "!", repeats=3) < 1, read.__name__
