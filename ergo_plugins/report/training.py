@@ -49,14 +49,13 @@ def method_of(metrics: Collection[str]) -> str | None:
 
 def parts_of(steps: Steps) -> dict[str, str]:
     """Metrics of the reward's parts between 0 and 1, and what each rewards in the method's own words."""
-    method = next((found for metrics in steps.values() if (found := method_of(metrics))), None)
-    return {f"{method}/{name}": said for name, said in story_of(method).parts.items()} if method else {}
+    method = _trained(steps)
+    return {f"{method}/{name}": said for name, said in story_of(method).parts.items()}
 
 
 def area_of(steps: Steps) -> str:
     """The metric of the crop's share of the image."""
-    method = next((found for metrics in steps.values() if (found := method_of(metrics))), None)
-    return f"{method}/area_ratio"
+    return f"{_trained(steps)}/area_ratio"
 
 
 def points(steps: Steps, name: str) -> list[tuple[int, float]]:
@@ -68,6 +67,11 @@ def running_mean(values: Sequence[float], window: int) -> list[float]:
     """For each value the mean of it and of up to ``window - 1`` values before it."""
     spans = [values[max(0, i + 1 - window) : i + 1] for i in range(len(values))]
     return [sum(span) / len(span) for span in spans]
+
+
+def _trained(steps: Steps) -> str:
+    """The method that was trained; empty if no metric tells."""
+    return next((found for metrics in steps.values() if (found := method_of(metrics))), "")
 
 
 def _entries(file: Path) -> Iterable[tuple[int, dict[str, float]]]:
