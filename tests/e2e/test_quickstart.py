@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
+
+from ergo_plugins.core.geometry import Box, Size, VisionGrid
 
 SAMPLES, SCENES, STEPS = 8, 256, 6
 pytestmark = pytest.mark.beside
@@ -67,11 +70,15 @@ def test_the_policy_learns_from_its_reward_and_not_from_a_shuffled_one(summary: 
     assert control["recorded"] is False
 
 
-def test_the_summary_is_for_programs(summary: dict[str, Any]) -> None:
+def test_the_summary_is_for_programs(quickstart: Path, summary: dict[str, Any]) -> None:
     assert summary["samples"] == SAMPLES
     assert 0 <= summary["accuracy"] <= 1
     assert summary["zoom_success"] >= 0.75
-    assert summary["visual_tokens_look"] == summary["visual_tokens_answer"] == 16
+    assert summary["visual_tokens_look"] == TINY_ZOOM["coarse_tokens"]
+    entries = journal_entries(quickstart / "after" / "journal.jsonl")
+    shown = [Box(*(entry["boxes"]["crop"] or [0, 0, *entry["source"]])) for entry in entries]
+    views = [VisionGrid().fit(Size(int(box.width), int(box.height)), TINY_ZOOM["crop_tokens"]) for box in shown]
+    assert summary["visual_tokens_answer"] == statistics.mean(VisionGrid().tokens(view) for view in views)
     assert summary["visual_token_share"] < 0.01
     assert summary["latency_s_p50"] > 0
     assert summary["failed_samples"] == []
