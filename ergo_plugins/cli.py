@@ -15,8 +15,8 @@ from importlib import import_module
 from . import __version__
 from .usage import CommandError
 
-COMMANDS = ("doctor", "infer", "report.command", "report.summary_command", "report.compare_command", "data.command")
-"""Modules of subcommands, in the order of the help. None imports a host or torch when it is imported."""
+COMMANDS = ("doctor", "infer", "report", "summary", "compare", "data")
+"""Modules in `commands`, in the order of the help. None imports a host or torch when it is imported."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ergo-plugins {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
-        command = import_module(f"{__package__}.{name}")
+        command = import_module(f"{__package__}.commands.{name}")
         command.add_parser(subparsers).set_defaults(run=command.run)
     return parser
 

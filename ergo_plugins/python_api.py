@@ -17,10 +17,10 @@ from .core.outcome import Outcome
 from .core.questions import split_question
 from .core.turns import Episode
 from .engines import Engine, Job, open_engine, options_for_images
-from .image_files import ImageValue, open_image
 from .methods import DEFAULT, method_named
 from .methods.base import Method, Sample
 from .methods.prompts import read_prompts
+from .outside.image_files import ImageValue, open_image
 
 
 @dataclass(frozen=True, slots=True)

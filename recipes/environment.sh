@@ -49,5 +49,5 @@ fi
 echo "  bytecode ..."
 "$venv/bin/python" -c 'import compileall, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)  # templates that are no Python are left out'
-"$venv/bin/python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
+"$venv/bin/python" -c 'from ergo_plugins.cpu.torchvision import main; main()'
 for part in "${missing[@]}"; do touch "$(stamp "$part")"; done

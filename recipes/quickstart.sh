@@ -19,7 +19,7 @@ bash recipes/environment.sh eval verl
 
 # evaluate POLICY FOLDER: figures on many scenes, and lmms-eval on large images
 evaluate() {
-    [ -e "$2/figures.json" ] || "$python" recipes/tiny/measure.py "$1" --scenes "${SCENES:-512}" -o "$2/figures.json"
+    [ -e "$2/figures.json" ] || "$python" -m ergo_plugins.panels.measure "$1" --scenes "${SCENES:-512}" -o "$2/figures.json"
     "$python" -m lmms_eval --model ergo_hf --batch_size 8 \
         --model_args "model=$1,prompts=recipes/tiny/prompts.yaml,coarse_tokens=16,crop_tokens=16,zoom_new_tokens=24,answer_new_tokens=24,resample=box,journal=$2/journal.jsonl" \
         --include_path "$out/panels" --tasks ergo_panels --log_samples --output_path "$2/lmms_eval"
@@ -31,7 +31,7 @@ train() {
     ! is_trained "$folder" || return 0
     OUT=$folder STEPS=$steps SAMPLES=480 EVALUATE=no SKIP_INSTALL=1 FRESH="" bash recipes/tiny/train.sh \
         trainer.test_freq=-1 trainer.val_before_train=false trainer.save_freq=8 "$@" 2>&1 |
-        "$python" recipes/tiny/watch.py "$folder/log.txt" --steps "$steps" ||
+        "$python" -m ergo_plugins.panels.watch "$folder/log.txt" --steps "$steps" ||
         { tail -n 30 "$folder/log.txt"; echo "Training stopped. Its whole output is in $folder/log.txt" >&2; exit 1; }
 }
 is_trained() {
@@ -40,7 +40,7 @@ is_trained() {
 
 say "1/4 Large images, and the shipped policy as it is"
 [ -e "$out/panels/test.parquet" ] ||
-    "$python" recipes/tiny/make_data.py --samples "${SAMPLES:-40}" --split test --out "$out/panels"
+    "$python" -m ergo_plugins.panels.make_data --samples "${SAMPLES:-40}" --split test --out "$out/panels"
 evaluate recipes/tiny/policy "$out/before"
 
 say "2/4 Training: $steps steps of GRPO"
@@ -51,7 +51,7 @@ if [ "${1:-}" = --control ]; then
     say "      The same with shuffled rewards"
     is_trained "$out/control" || rm -f "$out/control/figures.json"
     train "$out/control" algorithm.adv_estimator=ergo_shuffled_grpo
-    [ -e "$out/control/figures.json" ] || "$python" recipes/tiny/measure.py "$out/control/merged" \
+    [ -e "$out/control/figures.json" ] || "$python" -m ergo_plugins.panels.measure "$out/control/merged" \
         --scenes "${SCENES:-512}" -o "$out/control/figures.json"
 fi
 
@@ -60,7 +60,7 @@ evaluate "$out/training/merged" "$out/after"
 
 say "4/4 The report"
 "$python" -m ergo_plugins.cli summary "$out/after/journal.jsonl" --samples "$out/after/lmms_eval" -o "$out/after/summary.json"
-"$python" recipes/tiny/quickstart_summary.py "$out"
+"$python" -m ergo_plugins.panels.quickstart_summary "$out" --recorded recipes/tiny/proof/control.json
 "$python" -m ergo_plugins.cli compare "$out/before/journal.jsonl" "$out/after/journal.jsonl" \
     --samples-before "$out/before/lmms_eval" --samples-after "$out/after/lmms_eval" \
     --metrics "$out"/training/metrics/*.jsonl --figures "$out/summary.json" -o "$out/report.html"

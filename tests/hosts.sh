@@ -31,7 +31,7 @@ if [ ! -e "$venv/.complete" ]; then
     "$python" -m pip uninstall -q -y torchaudio torchcodec # CUDA builds, of no use here, that break transformers' imports
     "$python" -c 'import compileall, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)'
-    "$python" -c 'from ergo_plugins.torchvision_on_cpu import main; main()'
+    "$python" -c 'from ergo_plugins.cpu.torchvision import main; main()'
     touch "$venv/.complete"
 fi
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import split_question
-from ..image_values import brief
+from ..outside.image_values import brief
 from .samples import BadSample
 
 _PLACEHOLDER = re.compile(r"\s*<image>[ \t]*")

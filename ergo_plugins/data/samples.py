@@ -11,9 +11,9 @@ from typing import get_args
 from ..core.answers import extract_letter, number
 from ..core.geometry import Box, Size
 from ..core.questions import Option
-from ..image_files import TooLargeImage, upright_size
-from ..image_values import brief
 from ..methods.base import TargetKind
+from ..outside.image_files import TooLargeImage, upright_size
+from ..outside.image_values import brief
 
 OUTSIDE_PX = 2.0
 """How far a box may reach over the image's edge: annotations are rounded."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..core.geometry import Box
 from ..core.questions import split_question
-from ..image_values import brief, located
+from ..outside.image_values import brief, located
 from .fields import answer_text, boxes_of, option_texts, question_text
 from .samples import BadSample, Sample, size_of_file
 
@@ -234,7 +234,7 @@ def vgr(source: Source, name: str, record: Record) -> Sample:
 
 
 def panels(source: Source, name: str, record: Record) -> Sample:
-    """Panel images as recipes/tiny/make_data.py writes them."""
+    """Panel images as ergo_plugins/panels/make_data.py writes them."""
     name = answer_text(name, source.get(record, "question_id"))
     stem, options = _asked(name, source.get(record, "text"))
     return Sample(

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Episode, Reply, Turn, play_batch
-from ..processors import load_processor, vision_grid, weights_fingerprint
+from ..outside.processors import load_processor, vision_grid, weights_fingerprint
 from .base import Engine, Finished, Job, named
 from .chat import ChatTokens
 from .decoding import Decoding

@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.geometry import VisionGrid
 from ..core.png import png
 from ..core.turns import Reply, Turn
-from ..processors import load_processor, vision_grid
+from ..outside.processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
 from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ..core.turns import Reply, Turn
-from ..processors import load_processor, vision_grid, weights_fingerprint
+from ..outside.processors import load_processor, vision_grid, weights_fingerprint
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
 from .chat import ChatTokens
 from .decoding import Decoding

@@ -14,7 +14,7 @@ from PIL import Image
 from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
-from ..image_files import open_image
+from ..outside.image_files import open_image
 from .damage import is_image_damage, missing_images
 from .ending import Told, described
 

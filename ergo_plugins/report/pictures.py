@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
-from ..image_files import open_image
+from ..outside.image_files import open_image
 from .rows import Cut, Row
 
 LONGEST_SIDE_PX = 640

@@ -14,7 +14,7 @@ from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 from ..core.control_tokens import NOT_IN_A_REPLY
 from ..core.turns import play_async
 from ..methods.base import Sample
-from ..processors import vision_grid
+from ..outside.processors import vision_grid
 from .originals import Original, Originals
 from .rows import IMAGE, QUESTION, Row
 from .settings import Settings

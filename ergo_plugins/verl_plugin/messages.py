@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..image_files import ImageValue
+from ..outside.image_files import ImageValue
 
 IMAGE_MARK = "<image>"
 """Where verl's data set puts an image into a text; it stays in texts of rows whose images it was not given."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
-from ..image_files import ImageValue, TooLargeImage, image_key, open_image, path_of
+from ..outside.image_files import ImageValue, TooLargeImage, image_key, open_image, path_of
 from .settings import ImagesConfig
 
 KEPT_VIEWS = 16

@@ -17,8 +17,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-CPU_PLATFORM = "ergo_cpu"
-"""Value of the environment variable ``VERL_PLATFORM`` that chooses the CPU backend."""
+from ..cpu import VERL_PLATFORM
 
 AFTER = {
     "verl.experimental.reward_loop.reward_manager": ".reward_manager",
@@ -29,10 +28,10 @@ AFTER = {
 """Host modules, and which of ours registers itself with them."""
 
 AFTER_ON_CPU = {
-    "verl.plugin.platform.platform_manager": ".cpu.platform",
-    "verl.workers.engine.fsdp.transformer_impl": ".cpu.engine",
-    "verl.workers.rollout.base": ".cpu.rollout_names",
-    "verl.workers.rollout.replica": ".cpu.rollout_names",
+    "verl.plugin.platform.platform_manager": "..cpu.platform",
+    "verl.workers.engine.fsdp.transformer_impl": "..cpu.engine",
+    "verl.workers.rollout.base": "..cpu.rollout_names",
+    "verl.workers.rollout.replica": "..cpu.rollout_names",
 }
 """The same for the CPU backend, and only if it was asked for."""
 
@@ -93,7 +92,7 @@ def _import(ours: str) -> None:
 
 def register() -> None:
     """Register now with the host modules that are loaded, and later with those that are not."""
-    on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == CPU_PLATFORM
+    on_cpu = os.environ.get("VERL_PLATFORM", "").strip().lower() == VERL_PLATFORM
     after = AFTER | AFTER_ON_CPU if on_cpu else AFTER
     sys.meta_path.insert(0, _Finder(after))
     for host, ours in after.items():

@@ -8,8 +8,8 @@ from typing import Any
 
 from ..core.outcome import Outcome
 from ..core.record import ROLLOUT_RECORD
-from ..judge import Effort
 from ..methods.base import Score
+from ..outside.judge import Effort
 from .records import SECONDS, as_text, recorded
 from .rows import Row
 from .settings import Settings

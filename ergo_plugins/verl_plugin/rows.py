@@ -23,8 +23,8 @@ from typing import Any, cast, get_args
 
 from ..core.geometry import Box
 from ..core.questions import Question, split_question
-from ..image_files import ImageValue, path_of
 from ..methods.base import Target, TargetKind
+from ..outside.image_files import ImageValue, path_of
 from .ground_truth import checked, kind_of, wanted
 from .messages import Said, read_messages, without_marks
 

@@ -7,10 +7,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
-from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 from verl.utils.profiler import simple_timer
 
 from ..core.geometry import VisionGrid
@@ -21,9 +21,6 @@ from .originals import Originals
 from .records import OUTCOME, SECONDS
 from .rows import Row
 from .settings import Settings
-
-if TYPE_CHECKING:
-    from .agent_loop import ErgoZoomLoop
 
 KEPT_PROMPTS = 256
 """Tokenised first messages kept in a process: more than there are prompts between their first and last rollout."""
@@ -71,7 +68,7 @@ class Shared:
 class Trajectory:
     """Tokens so far, and which of them the policy generated."""
 
-    loop: ErgoZoomLoop
+    loop: AgentLoopBase
     shared: Shared
     row: Row
     sampling_params: Mapping[str, Any]

@@ -10,8 +10,8 @@ from PIL import Image
 from ..core.geometry import Box, Size, VisionGrid, whole
 from ..core.images import size_of
 from ..core.outcome import Outcome
-from ..judge import Effort, Judge, JudgeConfig
 from ..methods.base import Findings, Inquiry, SeesAnswer
+from ..outside.judge import Effort, Judge, JudgeConfig
 from .originals import Original, Originals
 from .rows import Row, RowError
 from .settings import ImagesConfig

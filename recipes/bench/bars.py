@@ -1,6 +1,6 @@
 """A benchmark's ratios as a picture, from the JSON it wrote.
 
-    python recipes/bench/bars.py runs/bench/host.json [-o runs/bench/host.svg]
+    python -m recipes.bench.bars runs/bench/host.json [-o runs/bench/host.svg]
 
 A bar a row that has something to be held against: ours / other on a logarithmic scale, from the line where both are
 equal, with a tick where the target lies.

@@ -1,7 +1,7 @@
 """Two turns against a single pass in the engine: vLLM, the same code for both, replies of forced lengths.
 
-    python recipes/bench/engine.py           # the tiny policy on a CPU, some minutes on two cores
-    python recipes/bench/engine.py --gpu     # a Qwen2.5-VL-7B with dummy weights on one GPU; nothing is downloaded
+    python -m recipes.bench.engine           # the tiny policy on a CPU, some minutes on two cores
+    python -m recipes.bench.engine --gpu     # a Qwen2.5-VL-7B with dummy weights on one GPU; nothing is downloaded
 
 Images of V*'s size, decoded for each sample; on a CPU their sides are a quarter and the budgets a sixteenth. The box is
 made up (see `plays`), since neither model knows such images. A single pass generates as many tokens as the two turns
@@ -23,14 +23,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median, quantiles
 
-import full_size
-import photos
-from figures import AtLeast, AtMost, Figure, table, write
-from floor import Floor, Rates, Shape, Work
-from forced import ForcedEngine, Played
-from plays import ALL, ALL_LOCKSTEP, BATCHES, FROM_TEXT, PLAIN, SINGLE, WITHOUT_REUSE, ZOOMS, Samples, Setting, Way
-
 from ergo_plugins.core.outcome import Outcome
+
+from . import full_size, photos
+from .figures import AtLeast, AtMost, Figure, table, write
+from .floor import Floor, Rates, Shape, Work
+from .forced import ForcedEngine, Played
+from .plays import ALL, ALL_LOCKSTEP, BATCHES, FROM_TEXT, PLAIN, SINGLE, WITHOUT_REUSE, ZOOMS, Samples, Setting, Way
 
 QUIET = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
 ON_CPU = {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "TOKENIZERS_PARALLELISM": "false"}

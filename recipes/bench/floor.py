@@ -1,6 +1,6 @@
 """The least time that a model's work can take on a machine: what its matrices multiply, and what decoding has to read.
 
-    python recipes/bench/floor.py [cpu float32 | cuda bfloat16]      # what this machine does at best, as JSON
+    python -m recipes.bench.floor [cpu float32 | cuda bfloat16]      # what this machine does at best, as JSON
 
 Counted from the model's config: every prompt token prefilled once, every image encoded once, every generated token
 decoded once. Left out, so that it stays a floor: normalisation, softmax, rotary positions, sampling, anything on the

@@ -1,7 +1,7 @@
 """What the client costs beside the model: opening files, decoding, resizing, encoding and HTTP. Linux; on two cores a
 rough twenty minutes with the reference.
 
-    python recipes/bench/host.py [--reference CHECKOUT] [--samples 100] [--sizes vstar hr4k hr8k] [--quick]
+    python -m recipes.bench.host [--reference CHECKOUT] [--samples 100] [--sizes vstar hr4k hr8k] [--quick]
                                  [-o runs/bench/host.json]
 
 The server stands on loopback in a process of its own and answers at once, or after a fixed time. Ours and the
@@ -27,15 +27,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import reference
-from figures import AtLeast, AtMost, Figure, table, write
-from instant_server import REPLIES, InstantServer, serving
-from photos import SIZES, images
-from process import Spent, median_of, watched
+from . import reference
+from .figures import AtLeast, AtMost, Figure, table, write
+from .instant_server import REPLIES, InstantServer, serving
+from .photos import SIZES, images
+from .process import Spent, median_of, watched
 
 # Nothing that takes memory is imported here or by these: this process watches (see `process.watched`).
 
-PLAYER = Path(__file__).resolve().with_name("player.py")
+PLAYER = ("-m", "recipes.bench.player")
 TOKENS = 640
 CONCURRENCY = 16
 SLOW_S = 0.5
@@ -105,7 +105,7 @@ class Bench:
                 environment = reference.environment(self.checkout)
             else:
                 options = (f"--tokens={TOKENS}", f"--concurrency={at_once}")
-                command, environment = [sys.executable, str(PLAYER), folder, url, *options], {}
+                command, environment = [sys.executable, *PLAYER, folder, url, *options], {}
             print(f"{'the reference' if theirs else 'ours'}: {setting}", file=sys.stderr, flush=True)
             before = self.server.answered()
             spent = watched(command, environment, data, setting.cores)

@@ -1,6 +1,6 @@
 """Chat completions on loopback, at once or after a fixed time: a zoom for one image, an answer for two.
 
-    python recipes/bench/instant_server.py
+    python -m recipes.bench.instant_server
 
 It prints where it stands, and serves until it is ended.
 """

@@ -1,6 +1,6 @@
 """Synthetic photographs: JPEGs that compress as photographs do, the same ones each time.
 
-    python recipes/bench/photos.py SIZE FILE [FILE ...]
+    python -m recipes.bench.photos SIZE FILE [FILE ...]
 
 SIZE is a name in `SIZES`; each file is another image.
 """

@@ -1,6 +1,6 @@
 """Our client: a data set of `reference.make_set` played to its end against `instant_server`.
 
-    python recipes/bench/player.py ROOT BASE_URL --tokens 640 --concurrency 16
+    python -m recipes.bench.player ROOT BASE_URL --tokens 640 --concurrency 16
 
 ROOT is the data set's folder, and gets the journal too. `host` says what is left out of ``--model ergo_openai``.
 """
@@ -11,13 +11,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import reference
-from instant_server import ANSWER
-
 from ergo_plugins.engines import open_engine
 from ergo_plugins.lmms_plugin.arguments import read_arguments
 from ergo_plugins.lmms_plugin.run import play_samples
 from ergo_plugins.lmms_plugin.samples import Sample
+
+from . import reference
+from .instant_server import ANSWER
 
 
 def messages(row: dict[str, Any]) -> list[dict[str, Any]]:

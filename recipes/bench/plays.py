@@ -10,15 +10,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from forced import ForcedEngine, Played, pointing
-
 from ergo_plugins.core.images import to_rgb
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job
-from ergo_plugins.image_files import open_image
 from ergo_plugins.methods.base import Sample
 from ergo_plugins.methods.ergo import ERGO, Prompts, ZoomConfig
+from ergo_plugins.outside.image_files import open_image
+
+from .forced import ForcedEngine, Played, pointing
 
 SINGLE_TOKENS, ZOOM_TOKENS = 16384, (640, 1280)
 BOX_SIDE = 0.3

@@ -1,7 +1,7 @@
 """What the agent loop costs beside generation: verl's own loop classes, token builder and processor, and a policy that
 answers at once. Two cores, some minutes.
 
-    python recipes/bench/rollout.py [--rollouts 8] [--prompts 2] [--tokens 640] [--out runs/bench/rollout.json]
+    python -m recipes.bench.rollout [--rollouts 8] [--prompts 2] [--tokens 640] [--out runs/bench/rollout.json]
 
 ``bookkeeping`` includes what verl and the processor do with the images in every multi-turn loop. Not covered: the
 reward, the transfer queue, and several workers in one machine.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import pickle
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -22,10 +21,9 @@ from statistics import mean
 from typing import Any
 from uuid import uuid4
 
-from figures import Figure, table, write
+from .figures import Figure, table, write
 
 TINY = Path(__file__).resolve().parents[1] / "tiny"
-sys.path.insert(0, str(TINY))
 
 REPLIES = ("<think>red</think><zoom>[0, 0, 56, 56]</zoom>", "<think>plain</think><answer>A</answer><|im_end|>")
 SCALES = {"2-4K px": (10, 16), "8K px": (36,)}
@@ -103,8 +101,8 @@ class Rows:
     """Prompts nobody has decoded yet: a file of its own for each, a few images behind them."""
 
     def __init__(self, folder: Path, scales: tuple[int, ...]) -> None:
-        from drawing import original
-        from world import WorldConfig, make_scene
+        from ergo_plugins.panels.drawing import original
+        from ergo_plugins.panels.world import WorldConfig, make_scene
 
         self.folder = folder
         self.scenes = [make_scene(scale, WorldConfig(scales=(scale,), scale_weights=(1,))) for scale in scales]

@@ -6,5 +6,5 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=${VENV:-.venv}/bin/python seed=${1:-0} out=${2:-recipes/tiny/policy}
 able=runs/able_$seed
-[ -e "$able/training.json" ] || "$python" recipes/tiny/teach.py --seed "$seed" --out "$able"
-exec "$python" recipes/tiny/teach.py --seed "$seed" --loosen "$able" --steps 250 --learning-rate 3e-4 --out "$out"
+[ -e "$able/training.json" ] || "$python" -m ergo_plugins.panels.teach --seed "$seed" --out "$able"
+exec "$python" -m ergo_plugins.panels.teach --seed "$seed" --loosen "$able" --steps 250 --learning-rate 3e-4 --out "$out"

@@ -32,7 +32,7 @@ run() {
     [ ! -e "$folder/figures.json" ] || return 0
     chosen=$(settings "$1")
     if [[ $1 == judge_* ]]; then
-        "$python" recipes/tiny/judge.py --port 0 > "$folder.judge" & judge=$!
+        "$python" -m ergo_plugins.panels.judge --port 0 > "$folder.judge" & judge=$!
         trap 'kill $judge' EXIT
         until JUDGE_URL=$(grep -om1 'http://[^ ]*' "$folder.judge"); do kill -0 "$judge"; sleep 0.2; done
         export JUDGE_URL RECIPE=train_judged
@@ -41,7 +41,7 @@ run() {
     OUT=$folder STEPS=$steps SAMPLES=480 EVALUATE=no SKIP_INSTALL=1 FRESH="" RAY_FOLDER="${TMPDIR:-/tmp}/ergo_$1_$2" \
         bash recipes/tiny/train.sh trainer.test_freq=-1 trainer.val_before_train=false "trainer.save_freq=$steps" \
         "data.seed=$2" "actor_rollout_ref.rollout.seed=$2" $chosen > "$folder.log" 2>&1
-    OMP_NUM_THREADS=1 "$python" recipes/tiny/measure.py "$folder/merged" --scenes "$scenes" -o "$folder/figures.json" \
+    OMP_NUM_THREADS=1 "$python" -m ergo_plugins.panels.measure "$folder/merged" --scenes "$scenes" -o "$folder/figures.json" \
         >> "$folder.log" 2>&1
     rm -rf "$folder/checkpoints" "$folder/rollouts"
     echo "$1, seed $2: $(tr -d '\n' < "$folder/figures.json" | cut -c1-90)"
@@ -50,8 +50,8 @@ export -f settings run
 
 [ -n "${SKIP_INSTALL:-}" ] || bash recipes/environment.sh eval verl
 mkdir -p "$out"
-[ -e "$out/before.json" ] || "$python" recipes/tiny/measure.py recipes/tiny/policy --scenes "$scenes" -o "$out/before.json"
+[ -e "$out/before.json" ] || "$python" -m ergo_plugins.panels.measure recipes/tiny/policy --scenes "$scenes" -o "$out/before.json"
 [ $# -gt 0 ] || set -- full shuffled rate_0 a_accuracy b_region c_region_box d_weighted box_60 box_10 judge_crop judge_original
 for seed in ${SEEDS:-0 1 2}; do for experiment; do echo "$experiment $seed"; done; done |
     xargs -P "${JOBS:-2}" -L 1 bash -c 'set -euo pipefail; run "$0" "$1"'
-"$python" recipes/tiny/prove.py "$out"
+"$python" -m ergo_plugins.panels.prove "$out"

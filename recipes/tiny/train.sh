@@ -21,7 +21,7 @@ mkdir -p "$out/metrics"
 
 # 896 px a side: the views are those of larger originals to the last bit, and decoding is not what is learned
 [ -e "$out/data/validation.parquet" ] || {
-    "$python" recipes/tiny/make_data.py --samples "${SAMPLES:-160}" --split train --scale 4 --out "$out/panels"
+    "$python" -m ergo_plugins.panels.make_data --samples "${SAMPLES:-160}" --split train --scale 4 --out "$out/panels"
     "$python" -m ergo_plugins.cli data panels "$out/panels/train.parquet" --out "$out/data" --need-box \
         --validation "$((${SAMPLES:-160} / 5))"
 }
@@ -57,7 +57,7 @@ PYTHON=$python bash recipes/merge.sh "$out/checkpoints" "$out/merged"
 
 [ "${EVALUATE:-yes}" != no ] || exit 0
 rm -f "$out/journal.jsonl" # of an earlier checkpoint; evaluating takes seconds
-[ -e "$out/test/test.parquet" ] || "$python" recipes/tiny/make_data.py --samples 40 --split test --out "$out/test"
+[ -e "$out/test/test.parquet" ] || "$python" -m ergo_plugins.panels.make_data --samples 40 --split test --out "$out/test"
 "$python" -m lmms_eval --model ergo_hf --batch_size 8 --include_path "$out/test" --tasks ergo_panels --log_samples \
     --model_args "model=$out/merged,prompts=recipes/tiny/prompts.yaml,coarse_tokens=16,crop_tokens=16,zoom_new_tokens=24,answer_new_tokens=24,resample=box,journal=$out/journal.jsonl" \
     --output_path "$out/lmms_eval"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from qwen_tokenizer import write_model, write_processor
 from transformers import Qwen2_5_VLConfig
+
+from tests.contract.qwen_tokenizer import write_model, write_processor
 
 
 @pytest.fixture(scope="session")

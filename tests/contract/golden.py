@@ -2,7 +2,7 @@
 
 ``golden_2bbc803.jsonl`` holds what this wrote at commit 2bbc803, one line a sample:
 
-    cd <a checkout of 2bbc803> && PYTHONPATH=.:<here> python <here>/golden.py > golden_2bbc803.jsonl
+    cd <a checkout of 2bbc803> && PYTHONPATH=.:<this checkout> python -m tests.contract.golden > golden_2bbc803.jsonl
 
 Each sample is an image, a question, two replies, a grid and a target. Written are both turns as the model gets them
 (words, size, pixels, token ids), the outcome, what a stock scorer is handed, the reward and its parts, and what the
@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from verl_parts import POLICY, Bench, ScriptedPolicy, composed
 
 from ergo_plugins.core.answers import bare_answer
 from ergo_plugins.core.geometry import VisionGrid
@@ -31,9 +30,14 @@ from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Player, Reply
 from ergo_plugins.engines.chat import ChatTokens
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
-from ergo_plugins.processors import load_processor
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.compute_score import compute_score
+
+try:
+    from ergo_plugins.outside.processors import load_processor
+except ModuleNotFoundError:  # at 2bbc803
+    from ergo_plugins.processors import load_processor
+from tests.contract.verl_parts import POLICY, Bench, ScriptedPolicy, composed
 
 GRIDS = {"absolute": VisionGrid(28, "absolute"), "relative": VisionGrid(32, "relative")}
 SIZES = ((300, 200), (1920, 1080), (4000, 250), (37, 1200), (56, 56))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "recipes" / "bench"))
-
-from bars import svg
-from figures import AtLeast, AtMost, Figure
+from recipes.bench.bars import svg
+from recipes.bench.figures import AtLeast, AtMost, Figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

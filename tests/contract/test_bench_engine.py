@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "recipes" / "bench"))
-
-import full_size
-from engine import Measured, work
-from floor import Floor, Rates, Shape, Work
-from forced import pointing
 from PIL import Image
-from plays import BOX_SIDE, short_prompts
 
 from ergo_plugins.core.geometry import Size, VisionGrid
 from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from recipes.bench import full_size
+from recipes.bench.engine import Measured, work
+from recipes.bench.floor import Floor, Rates, Shape, Work
+from recipes.bench.forced import pointing
+from recipes.bench.plays import BOX_SIDE, short_prompts
 
 SMALL = Shape(
     layers=2,

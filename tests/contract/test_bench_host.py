@@ -41,7 +41,7 @@ for line in (folder / "test_questions.jsonl").open():
 
 def bench(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "recipes/bench/host.py", "--quick", "-o", str(out), *arguments],
+        [sys.executable, "-m", "recipes.bench.host", "--quick", "-o", str(out), *arguments],
         cwd=ROOT,
         env={**os.environ, "no_proxy": "127.0.0.1"},
         capture_output=True,

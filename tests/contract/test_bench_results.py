@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "recipes" / "bench"))
-
-from figures import Figure, table
+from recipes.bench.figures import Figure, table
 
 BENCH = Path(__file__).resolve().parents[2] / "recipes" / "bench"
 README = (BENCH / "README.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ TINY_SIZES = ("--rollouts", "3", "--prompts", "1", "--tokens", "16", "--scales",
 def test_decodes_and_bytes_keep_their_targets(tmp_path: Path) -> None:
     out = tmp_path / "bench" / "rollout.json"
     run = subprocess.run(
-        [sys.executable, "recipes/bench/rollout.py", *TINY_SIZES, "--out", str(out)],
+        [sys.executable, "-m", "recipes.bench.rollout", *TINY_SIZES, "--out", str(out)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
         capture_output=True,

@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from drawing import original
 from PIL import Image
-from world import first_seed, make_scene
+
+from ergo_plugins.panels.drawing import original
+from ergo_plugins.panels.world import first_seed, make_scene
 
 ERGO = Path(sys.executable).parent / "ergo"
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"

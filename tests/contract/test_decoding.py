@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from drawing import original
-from world import first_seed, make_scene
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
@@ -21,6 +19,8 @@ from ergo_plugins.engines.hf import HFEngine
 from ergo_plugins.engines.vllm import check_tensor_parallel
 from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
 from ergo_plugins.methods.prompts import read_prompts
+from ergo_plugins.panels.drawing import original
+from ergo_plugins.panels.world import first_seed, make_scene
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 POLICY = TINY / "policy"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ergo_plugins import __version__
-from ergo_plugins.doctor import PACKAGES, Package, examine, required_versions
+from ergo_plugins.commands.doctor import PACKAGES, Package, examine, required_versions
 
 ERGO = Path(sys.executable).parent / "ergo"
 
@@ -65,7 +65,7 @@ def test_torchvision_that_lacks_its_operators_beside_a_cpu_torch_has_its_own_fix
     )
     (finding,) = examine([Package("torchvision", "torchvision")])
     assert finding.state == "broken"
-    assert finding.fix == "python -m ergo_plugins.torchvision_on_cpu"
+    assert finding.fix == "python -m ergo_plugins.cpu.torchvision"
 
 
 def test_verl_with_plugins_switched_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,12 +80,14 @@ def test_verl_with_plugins_switched_off_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_untested_version_is_told_but_not_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ergo_plugins.doctor.required_versions", lambda: {"pillow": ("<2", "eval")})
+    monkeypatch.setattr("ergo_plugins.commands.doctor.required_versions", lambda: {"pillow": ("<2", "eval")})
     (finding,) = examine([Package("pillow", "PIL")])
     assert (finding.state, finding.fix) == ("untested version", "pip install 'ergo-plugins[eval]'")
 
 
 def test_what_is_not_installed_has_the_command_that_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ergo_plugins.doctor.required_versions", lambda: {"never-published-9x": (">=1", "vllm")})
+    monkeypatch.setattr(
+        "ergo_plugins.commands.doctor.required_versions", lambda: {"never-published-9x": (">=1", "vllm")}
+    )
     (finding,) = examine([Package("never-published-9x", "never")])
     assert (finding.state, finding.fix) == ("not installed", "pip install 'ergo-plugins[vllm]'")

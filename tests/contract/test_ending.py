@@ -18,13 +18,13 @@ from typing import Any
 import pytest
 from lmms_eval.api.instance import Instance
 from lmms_eval.models import get_model, registry_v2
-from lmms_runs import POLICY, TINY_ZOOM
 from PIL import Image, UnidentifiedImageError
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.lmms_plugin import manifest
 from ergo_plugins.lmms_plugin.ending import ending_the_run
 from ergo_plugins.lmms_plugin.models import AnswerText, ErgoHF
+from tests.e2e.lmms_runs import POLICY, TINY_ZOOM
 
 QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered"
 

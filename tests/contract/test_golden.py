@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from golden import golden, of_first_version
-
 from ergo_plugins.core.outcome import Outcome
+from tests.contract.golden import golden, of_first_version
 
 RECORDED = Path(__file__).with_name("golden_2bbc803.jsonl")
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from ergo_plugins.processors import weights_fingerprint
+from ergo_plugins.outside.processors import weights_fingerprint
 
 POLICY = Path(__file__).resolve().parents[2] / "recipes" / "tiny" / "policy"
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from drawing import original
 from PIL import Image
-from world import first_seed, make_scene
 
 from ergo_plugins import Answer, Model, open_model
 from ergo_plugins.engines.base import EngineFault
 from ergo_plugins.engines.scripted import ScriptedEngine
 from ergo_plugins.methods import method_named
+from ergo_plugins.panels.drawing import original
+from ergo_plugins.panels.world import first_seed, make_scene
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 OPTIONS = {

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from verl_parts import ROOT, Bench, ScriptedPolicy, composed, panel_row, tiny
 
 from ergo_plugins.core.turns import Outcome, Turn, View
 from ergo_plugins.engines.chat import ChatTokens
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
+from tests.contract.verl_parts import ROOT, Bench, ScriptedPolicy, composed, panel_row, tiny
 
 END = "<|im_end|>"
 LOOK, ANSWER = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>", "<think>seen</think><answer>B</answer>"

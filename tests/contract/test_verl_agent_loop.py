@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 from PIL import Image
-from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.rows import RowError
+from tests.contract.verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 LOOK = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>"
 ANSWER = "<think>checkered</think><answer>B</answer>"

@@ -13,17 +13,17 @@ import datasets
 import numpy as np
 import pyarrow
 import pytest
-from judge_server import JudgeServer
 from omegaconf import DictConfig
 from PIL import Image, ImageOps
 from verl.utils.dataset.rl_dataset import RLHFDataset
-from verl_parts import POLICY, Bench, ScriptedPolicy, rolled_out, tiny, tokenizer_and_processor
 
 from ergo_plugins.core.record import ROLLOUT_RECORD
-from ergo_plugins.image_files import open_image
+from ergo_plugins.outside.image_files import open_image
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.rows import Row, RowError
 from ergo_plugins.verl_plugin.tool_parser import ZOOM
+from tests.contract.verl_parts import POLICY, Bench, ScriptedPolicy, rolled_out, tiny, tokenizer_and_processor
+from tests.e2e.judge_server import JudgeServer
 
 END = "<|im_end|>"
 LOOK, ANSWER = "<think>there</think><zoom>[28, 56, 84, 112]</zoom>", "<think>seen</think><answer>B</answer>"

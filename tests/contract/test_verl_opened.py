@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from qwen_tokenizer import TEMPLATE, write_processor
 from transformers import Qwen2_5_VLConfig
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 from verl.utils import hf_processor, hf_tokenizer
-from verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 from ergo_plugins.core.turns import Outcome
 from ergo_plugins.methods.ergo import r_format
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.crop_tool import ErgoCropTool
 from ergo_plugins.verl_plugin.records import recorded
+from tests.contract.qwen_tokenizer import TEMPLATE, write_processor
+from tests.contract.verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
 HEADER = "<|im_start|>assistant\\n"
 LOOK, ANSWER = "I look</think><zoom>[0,0,28,28]</zoom>", "seen</think><answer>B</answer>"

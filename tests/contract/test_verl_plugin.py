@@ -59,17 +59,17 @@ def test_every_name_is_known_where_it_is_looked_up() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "reward_manager",
+        "verl_plugin.reward_manager",
         "cpu.rollout",
         *(
-            pytest.param(name, marks=pytest.mark.slow)
+            pytest.param(f"verl_plugin.{name}", marks=pytest.mark.slow)
             for name in ("agent_loop", "trainer", "crop_tool", "compute_score")
         ),
     ],
 )
 def test_our_modules_can_be_imported_first(module: str) -> None:
     """As Ray does when it unpickles one of our classes: verl is then imported while our module is half loaded."""
-    code = f"import ergo_plugins.verl_plugin.{module} as ours; print(ours.__name__)"
+    code = f"import ergo_plugins.{module} as ours; print(ours.__name__)"
     assert printed(code, VERL_PLATFORM="ergo_cpu").endswith(module)
 
 
@@ -99,7 +99,9 @@ def test_the_cpu_backend_is_there_when_asked_for() -> None:
 
 
 def test_a_failure_is_loud_and_says_what_to_install() -> None:
-    done = python("sys.modules['ergo_plugins.judge'] = None\nimport verl.experimental.reward_loop.reward_manager")
+    done = python(
+        "sys.modules['ergo_plugins.outside.judge'] = None\nimport verl.experimental.reward_loop.reward_manager"
+    )
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert "ergo_plugins could not register reward_manager with verl 0.9.1" in last
@@ -111,7 +113,7 @@ def test_position_ids_of_equally_long_samples_are_mended() -> None:
         "import torch\n"
         "from tensordict import TensorDict\n"
         "import verl.workers.engine\n"
-        "from ergo_plugins.verl_plugin.cpu.engine import mend_position_ids\n"
+        "from ergo_plugins.cpu.engine import mend_position_ids\n"
         "from verl.utils import tensordict_utils as tu\n"
         "samples = [torch.arange(20).reshape(4, 5) + 100 * i for i in range(2)]\n"
         "ragged = torch.nested.as_nested_tensor(samples, layout=torch.jagged)\n"

@@ -12,12 +12,12 @@ import verl.trainer.config
 from omegaconf import DictConfig, OmegaConf
 from verl.trainer.ppo.utils import need_critic, need_reference_policy
 from verl.utils.config import omega_conf_to_dataclass, validate_config
-from verl_parts import ROOT, composed
 
-from ergo_plugins.judge import JudgeConfig
 from ergo_plugins.methods.ergo import RewardConfig
+from ergo_plugins.outside.judge import JudgeConfig
 from ergo_plugins.verl_plugin.reward_manager import refuse
 from ergo_plugins.verl_plugin.settings import Settings
+from tests.contract.verl_parts import ROOT, composed
 
 RECIPES = sorted(
     path

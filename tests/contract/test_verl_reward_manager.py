@@ -16,13 +16,13 @@ from verl import DataProto
 from verl.trainer.ppo.metric_utils import process_validation_metrics
 from verl.trainer.ppo.reward import load_reward_manager
 from verl.utils import hf_tokenizer
-from verl_parts import POLICY, panel_row, tiny
 
 from ergo_plugins.core.geometry import Box, Size
 from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.record import ROLLOUT_RECORD
 from ergo_plugins.verl_plugin.compute_score import compute_score
 from ergo_plugins.verl_plugin.trainer import mean_parts
+from tests.contract.verl_parts import POLICY, panel_row, tiny
 
 LOOK, ANSWER = "<think>red</think><zoom>[0, 0, 28, 28]</zoom>", "<think>dots</think><answer>B</answer>"
 

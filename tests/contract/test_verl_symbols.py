@@ -9,7 +9,8 @@ import inspect
 from typing import Any
 
 import pytest
-from verl_parts import ROOT
+
+from tests.contract.verl_parts import ROOT
 
 CALLED = {
     "verl:DataProto": "batch non_tensor_batch",

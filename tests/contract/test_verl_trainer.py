@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
-from verl_parts import tiny
 
 from ergo_plugins.verl_plugin.trainer import ErgoSyncTrainer
+from tests.contract.verl_parts import tiny
 
 
 def trainer(*overrides: str) -> ErgoSyncTrainer:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lmms_runs import POLICY, Run, lmms_eval, make_panels
+
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval, make_panels
 
 
 @pytest.fixture(scope="session")

@@ -98,6 +98,6 @@ def lmms_eval(model: str, tasks: Path, folder: Path, /, **arguments: Any) -> Run
 
 def make_panels(folder: Path, samples: int) -> Path:
     """Real panels and their task in a folder."""
-    command = [sys.executable, str(TINY / "make_data.py"), "--samples", str(samples), "--out", str(folder)]
+    command = [sys.executable, "-m", "ergo_plugins.panels.make_data", "--samples", str(samples), "--out", str(folder)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, **OFFLINE}, check=True, capture_output=True, timeout=300)
     return folder

@@ -12,9 +12,11 @@ import pytest
 from datasets import Dataset, Features, Value
 from datasets import Image as ImageFeature
 from datasets import Sequence as SequenceFeature
-from lmms_runs import POLICY, TINY, Run, lmms_eval
 from PIL import Image
-from scripted_server import serving
+
+from ergo_plugins.panels.make_data import TASK
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval
+from tests.e2e.scripted_server import serving
 
 QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered\n(C) horizontal\n(D) vertical"
 FEATURES = Features(
@@ -96,7 +98,7 @@ def write_task(folder: Path, images: list[bytes | None], texts: Sequence[str | N
     ]
     Dataset.from_list(rows, features=FEATURES).to_parquet(folder / "test.parquet")
     for name in ("ergo_panels.yaml", "utils.py"):
-        shutil.copy(TINY / "tasks" / name, folder / name)
+        shutil.copy(TASK / name, folder / name)
     return folder
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, POLICY, Run, lmms_eval
+
+from tests.e2e.lmms_runs import OFFLINE, POLICY, Run, lmms_eval
 
 VLLM = {"dtype": "float32", "enforce_eager": True, "max_model_len": 2048, "block_size": 32}
 BLOCK_TOKENS = VLLM["block_size"]

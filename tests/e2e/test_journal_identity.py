@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import POLICY, Run, lmms_eval
-from scripted_server import ScriptedServer, serving
+
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval
+from tests.e2e.scripted_server import ScriptedServer, serving
 
 KEY = "sk-nobody-may-read-this"
 

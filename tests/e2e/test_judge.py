@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 import uvicorn
-from judge_server import JudgeServer
 from PIL import Image
 
 from ergo_plugins.core.geometry import Box, Size, whole
 from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
-from ergo_plugins.judge import Effort, Judge, JudgeConfig, JudgeError
 from ergo_plugins.methods.base import Target
 from ergo_plugins.methods.ergo import ERGO, RewardConfig
+from ergo_plugins.outside.judge import Effort, Judge, JudgeConfig, JudgeError
 from ergo_plugins.verl_plugin.rows import Row, RowError
 from ergo_plugins.verl_plugin.verifier import Verifier
+from tests.e2e.judge_server import JudgeServer
 
 CHOICE = split_question("Which pattern?\nA. plain\nB. checkered")
 CROP = Image.new("RGB", (56, 56), (10, 200, 30))

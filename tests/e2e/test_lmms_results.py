@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import POLICY, Run, lmms_eval
 
 from ergo_plugins.core.outcome import Outcome
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval
 
 
 def samples_of(run: Run) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from PIL import Image
-from scripted_server import serving
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
@@ -15,6 +14,7 @@ from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from tests.e2e.scripted_server import serving
 
 CONCURRENCY = 4
 SAMPLES = 16

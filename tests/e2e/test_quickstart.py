@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
 from ergo_plugins.core.geometry import Box, Size, VisionGrid
+from tests.e2e.lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
 SAMPLES, SCENES, STEPS = 8, 256, 6
 pytestmark = pytest.mark.beside

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lmms_runs import POLICY
 from PIL import Image
-from scripted_server import serving
 from transformers import (
     AutoProcessor,
     Qwen2VLImageProcessor,
@@ -22,6 +20,8 @@ from ergo_plugins.core.geometry import Box, VisionGrid
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.engines import open_engine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from tests.e2e.lmms_runs import POLICY
+from tests.e2e.scripted_server import serving
 
 GRID = VisionGrid(factor=32, coordinates="relative", min_tokens=4, max_tokens=4096)
 CONFIG = ZoomConfig(coarse_tokens=64, crop_tokens=32, zoom_new_tokens=5, answer_new_tokens=5)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from verl_runs import ENVIRONMENT, ROOT, SMALL, make_rows
+
+from tests.e2e.verl_runs import ENVIRONMENT, ROOT, SMALL, make_rows
 
 NO_TOKEN = {"RAY_AUTH_MODE": "disabled"}
 """Ray asks for a token as soon as one lies in the home folder, as after any cluster that was started locally."""

@@ -7,9 +7,10 @@ import io
 from pathlib import Path
 from typing import Any
 
-from lmms_runs import lmms_eval
 from PIL import Image
-from scripted_server import serving
+
+from tests.e2e.lmms_runs import lmms_eval
+from tests.e2e.scripted_server import serving
 
 CONSTANTS = '''
 """Wording of our own in the layout of the reference's file. Nothing in it is ever run."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, POLICY, ROOT, Run, journal_entries, lmms_eval, lmms_eval_command, make_panels
+
+from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, journal_entries, lmms_eval, lmms_eval_command, make_panels
 
 SAMPLES = 40
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval, lmms_eval_command
-from test_bad_input import encoded, photo, write_task
 
 import ergo_plugins
+from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval, lmms_eval_command
+from tests.e2e.test_bad_input import encoded, photo, write_task
 
 SAMPLES = 6
 RAISES_IN_GENERATE = """

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import lmms_eval
 from PIL import Image
-from scripted_server import Script, serving
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.engines import EngineFault, Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
+from tests.e2e.lmms_runs import lmms_eval
+from tests.e2e.scripted_server import Script, serving
 
 LOOK = "<think>there</think><zoom>[10, 10, 60, 60]</zoom>"
 ANSWER = "<think>seen</think><answer>B</answer>"

@@ -9,16 +9,16 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from lmms_runs import POLICY, TINY_ZOOM
 
 from ergo_plugins.core import images
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Episode
 from ergo_plugins.engines import Job, open_engine
-from ergo_plugins.image_files import open_image
 from ergo_plugins.lmms_plugin.arguments import read_arguments
 from ergo_plugins.methods.ergo import zoom_episode
+from ergo_plugins.outside.image_files import open_image
+from tests.e2e.lmms_runs import POLICY, TINY_ZOOM
 
 
 def test_no_answer_changes(panels: Path, monkeypatch: pytest.MonkeyPatch) -> None:

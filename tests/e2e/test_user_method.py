@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval_command
-from verl_runs import ENVIRONMENT, make_rows, verl
+
+from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval_command
+from tests.e2e.verl_runs import ENVIRONMENT, make_rows, verl
 
 DOCUMENT = ROOT / "docs" / "your_own.md"
 FIELDS = {"view_tokens": 16, "answer_new_tokens": 24, "resample": "box"}

@@ -12,11 +12,11 @@ from typing import Any
 import datasets
 import pandas as pd
 import pytest
-from judge_server import JudgeServer
 from PIL import Image
-from verl_runs import make_rows, verl
 
 from ergo_plugins.core.record import ROLLOUT_RECORD
+from tests.e2e.judge_server import JudgeServer
+from tests.e2e.verl_runs import make_rows, verl
 
 ROWS = 8
 PARTS = ("score", "region", "box", "accuracy", "format")

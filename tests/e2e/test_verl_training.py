@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 import torch
-from judge_server import JudgeServer
-from lmms_runs import make_panels
 from PIL import Image
 from safetensors.torch import load_file
-from verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
 
 from ergo_plugins.core.images import size_of
 from ergo_plugins.report.rollouts import read_rollouts
+from tests.e2e.judge_server import JudgeServer
+from tests.e2e.lmms_runs import make_panels
+from tests.e2e.verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
 
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 

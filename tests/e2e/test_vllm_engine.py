@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lmms_runs import OFFLINE, ROOT, TINY
+
+from tests.e2e.lmms_runs import OFFLINE, ROOT
 
 SCRIPT = Path(__file__).with_name("vllm_engine_script.py")
 
@@ -21,7 +22,7 @@ def told() -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), '{"data_parallel_size": 2}'],
         cwd=ROOT,
-        env={**os.environ, **OFFLINE, "PYTHONPATH": str(TINY)},
+        env={**os.environ, **OFFLINE},
         capture_output=True,
         text=True,
         timeout=600,

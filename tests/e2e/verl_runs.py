@@ -61,8 +61,8 @@ def make_rows(folder: Path, samples: int = 12, *options: str) -> Path:
     """Panels as training rows; the folder with ``train.parquet`` and ``validation.parquet``."""
     panels, data = folder / "panels", folder / "data"
     if not panels.exists():
-        make = [sys.executable, TINY / "make_data.py", "--split", "train", "--samples", str(samples), "--out", panels]
-        subprocess.run(make, check=True, env=ENVIRONMENT, capture_output=True)
+        make = f"{sys.executable} -m ergo_plugins.panels.make_data --split train --samples {samples} --out {panels}"
+        subprocess.run(make.split(), check=True, env=ENVIRONMENT, capture_output=True)
     convert = (
         "import argparse, sys; from ergo_plugins.data import command; parser = argparse.ArgumentParser(); "
         "command.add_parser(parser.add_subparsers()); sys.exit(command.run(parser.parse_args(sys.argv[1:])))"

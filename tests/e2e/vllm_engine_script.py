@@ -7,9 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from drawing import original
-from world import Scene, first_seed, make_scene
-
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Episode
@@ -17,6 +14,8 @@ from ergo_plugins.engines.base import EngineFault, Job
 from ergo_plugins.engines.vllm import VLLMEngine
 from ergo_plugins.methods.ergo import Prompts, ZoomConfig, zoom_episode
 from ergo_plugins.methods.prompts import read_prompts
+from ergo_plugins.panels.drawing import original
+from ergo_plugins.panels.world import Scene, first_seed, make_scene
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 SCENE = make_scene(first_seed("test"))

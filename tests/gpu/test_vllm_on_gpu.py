@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lmms_runs import POLICY, lmms_eval, make_panels
+
+from tests.e2e.lmms_runs import POLICY, lmms_eval, make_panels
 
 pytestmark = pytest.mark.gpu
 

@@ -1,0 +1,134 @@
+"""``ergo data``: a published set to the parquet that verl reads."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from PIL import Image
+
+from ..core.geometry import Coordinates, VisionGrid
+from ..core.questions import Question
+from ..data.rows import FirstTurn, Row, row, schema, tool_row
+from ..data.samples import BadSample, Checked, Counts, check, split_by_image
+from ..data.sources import SOURCES, Source
+from ..methods import method_named
+from ..methods.base import Sample
+from ..methods.prompts import read_prompts
+from ..usage import CommandError
+
+TOOLS_METHOD = "ergo"
+"""The method whose first turn a policy plays in verl's own tool loop."""
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """The subcommand's options."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "data",
+        help="turn a training set into verl's parquet",
+        description="Write train.parquet, validation.parquet and counts.json. Images stay where they are.",
+    )
+    parser.add_argument("source", choices=SOURCES, help="which set")
+    parser.add_argument("file", type=Path, nargs="+", help=".json, .jsonl or .parquet")
+    parser.add_argument("--images", type=Path, help="folder of the images; by default the file's own")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--validation", type=int, default=0, help="samples to hold out, whole images at a time")
+    parser.add_argument("--limit", type=int, help="read no more samples than this")
+    parser.add_argument("--seed", type=int, default=0, help="for the split and the order of options")
+    parser.add_argument("--keep-order", action="store_true", help="do not shuffle options")
+    parser.add_argument("--max-megapixels", type=float, default=200.0, help="larger images are bad")
+    parser.add_argument("--bad", choices=("stop", "drop"), default="stop", help="what to do with bad samples")
+    parser.add_argument("--need-box", action="store_true", help="samples without a box are bad: rules need one")
+    parser.add_argument("--agent", choices=("ergo_zoom", "tool_agent"), default="ergo_zoom", help="who plays the rows")
+    parser.add_argument("--coarse-tokens", type=int, default=640, help="for tool_agent: budget of the first view")
+    parser.add_argument("--factor", type=int, default=28, help="for tool_agent: pixels a visual token and side")
+    parser.add_argument(
+        "--coordinates",
+        choices=get_args(Coordinates),
+        help="for tool_agent: how the model writes boxes; by default relative with --factor 32, as Qwen3-VL does",
+    )
+    parser.add_argument("--prompts", type=Path, help="for tool_agent: words of the first turn, as in ergo.zoom.prompts")
+    parser.add_argument("--columns", default="", help="names that differ in this release: question=problem,box=bbox")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, and print what was kept and what was left out and why.
+
+    Raises:
+        CommandError: a sample, a file or a column that stops it.
+    """
+    counts = Counts()
+    try:
+        training, held_out = split_by_image(_checked(args, counts), args.validation, args.seed)
+    except BadSample as bad:
+        raise CommandError(f"{bad}. Mend it, or leave such samples out with --bad drop") from bad
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    if not training:
+        raise CommandError(f"nothing is left to train on: {counts.kept} samples are good, {counts.dropped} were not")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    to_row: Callable[[int, Checked], Row] = partial(row, args.source)
+    if args.agent == "tool_agent":
+        to_row = partial(tool_row, args.source, _first_turn(args), args.coarse_tokens * args.factor**2)
+    for name, samples in (("train", training), ("validation", held_out)):
+        if samples:
+            table = pa.Table.from_pylist(
+                [to_row(index, sample) for index, sample in enumerate(samples)], schema(tool=args.agent == "tool_agent")
+            )
+            pq.write_table(table, args.out / f"{name}.parquet")
+    report = {"source": args.source, "training": len(training), "validation": len(held_out), **asdict(counts)}
+    (args.out / "counts.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(json.dumps(report, indent=2))
+    return 0
+
+
+def _first_turn(args: argparse.Namespace) -> FirstTurn:
+    """What the tool's method says first: its episode is started on an image of nothing, for the words."""
+    method = method_named(TOOLS_METHOD)
+    kind = get_type_hints(method.config)["prompts"]
+    given = {"prompts": read_prompts(args.prompts, kind)} if args.prompts else {}
+    coordinates: Coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")
+    grid = VisionGrid(factor=args.factor, coordinates=coordinates)
+
+    def first_turn(question: Question) -> tuple[str, str]:
+        nothing = Image.new("RGB", (args.factor, args.factor))
+        turn = next(method.episode(Sample(nothing, question), method.config(**given), grid))
+        return turn.system, turn.text
+
+    return first_turn
+
+
+def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
+    columns = dict(pair.split("=", 1) for pair in args.columns.split(",") if pair)
+    rng = None if args.keep_order else random.Random(args.seed)
+    read = SOURCES[args.source]
+    for source, name, record in islice(_records(args, columns), args.limit):
+        try:
+            checked = check(source.sample(read, name, record), rng=rng, max_megapixels=args.max_megapixels)
+            if args.need_box and checked.target_box is None:
+                raise BadSample(name, "no box", "it has no box")
+        except BadSample as bad:
+            if args.bad == "stop":
+                raise
+            counts.drop(bad)
+        else:
+            counts.keep(checked)
+            yield checked
+
+
+def _records(args: argparse.Namespace, columns: dict[str, str]) -> Iterator[tuple[Source, str, Any]]:
+    for file in args.file:
+        source = Source(file, args.images or file.parent, args.out / "images", columns)
+        for name, record in source.records():
+            yield source, name, record

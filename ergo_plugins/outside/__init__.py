@@ -1,0 +1,1 @@
+"""The rooms that touch disk, hub and network: images, processors, the judge."""

@@ -1,0 +1,114 @@
+"""Throw-away heads: supervision by the scene's ground truth that a real recipe would not have, dropped after teaching.
+
+Seeing is quick to learn here; *binding* is the wall: which cell belongs to the colour in the question, which letter to
+the pattern that was read. So the states of colour and pattern words after the second layer are asked directly, and the
+visual tokens are asked what they show. In a comparison on an earlier version of the world, the heads on words took the
+share of right regions after two minutes from 0.37 to 0.95.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+
+from .boxes import CELLS
+from .lessons import UNLABELLED, Batch
+from .policy import HIDDEN
+from .world import COLORS, PATTERNS
+
+BINDING_LAYER = 1
+"""The decoder layer whose output the binding heads read, counted from 0."""
+
+
+class Heads(nn.Module):
+    """Losses on inner states of a policy, collected by hooks while it runs."""
+
+    def __init__(self, policy: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
+        super().__init__()
+        self.no_tile = nn.Linear(HIDDEN, 1)
+        self.column, self.row = nn.Linear(HIDDEN, CELLS), nn.Linear(HIDDEN, CELLS)
+        self.pattern = nn.Linear(HIDDEN, 1 + len(PATTERNS))
+        self.cell_of_word = nn.Linear(HIDDEN, CELLS**2)
+        self.letter_of_word = nn.Linear(HIDDEN, len(PATTERNS))
+        self.pattern_of_word = nn.Linear(HIDDEN, len(PATTERNS))
+        self._embedding = (policy.get_input_embeddings().weight,)  # in a tuple: not a parameter of this module
+        words = len(self._embedding[0])
+        self.register_buffer("color_of_token", _classes(tokenizer, list(COLORS), words))
+        self.register_buffer("pattern_of_token", _classes(tokenizer, list(PATTERNS), words))
+        self.register_buffer("color_tokens", torch.tensor([_tokens(tokenizer, color)[0] for color in COLORS]))
+        self._seen: Tensor | None = None
+        self._bound: Tensor | None = None
+        policy.model.visual.register_forward_hook(self._keep_seen)
+        policy.model.language_model.layers[BINDING_LAYER].register_forward_hook(self._keep_bound)
+
+    def _keep_seen(self, module: nn.Module, inputs: tuple, output: object) -> None:
+        self._seen = output.pooler_output
+
+    def _keep_bound(self, module: nn.Module, inputs: tuple, output: object) -> None:
+        self._bound = output[0] if isinstance(output, tuple) else output
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """What the states of the forward pass just done on ``batch`` should have said, by name; weights included."""
+        losses = {}
+        if (self.pattern_of_token[batch.tokens] >= 0).any():
+            losses["letter"] = 0.5 * self._letter_loss(batch)
+        if batch.views is not None:
+            images = batch.views.shape[1]
+            seen = self._seen.view(len(batch.tokens), images, CELLS**2, HIDDEN)
+            losses["tile"] = self._tile_loss(seen[:, 0], batch)
+            losses["place"] = 0.5 * self._place_loss(seen[:, 0])
+            losses["cell"] = 0.5 * self._cell_loss(batch)
+            if batch.pattern_of_crop is not None:
+                classes = self.pattern(seen[:, 1])
+                losses["pattern"] = 2.0 * F.cross_entropy(classes.flatten(0, 1), batch.pattern_of_crop.flatten())
+                losses["content"] = 0.5 * self._content_loss(batch)
+        return losses
+
+    def _tile_loss(self, coarse: Tensor, batch: Batch) -> Tensor:
+        """Is there a tile, and its colour: by likeness to the colour words, which ties seeing to words."""
+        colors = coarse @ self._embedding[0][self.color_tokens].T / HIDDEN**0.5
+        classes = torch.cat([self.no_tile(coarse), colors], dim=-1)
+        return F.cross_entropy(classes.flatten(0, 1), batch.tile_of_cell.flatten())
+
+    def _place_loss(self, coarse: Tensor) -> Tensor:
+        """Column and row of a visual token."""
+        cell = torch.arange(CELLS**2).repeat(len(coarse))
+        columns, rows = self.column(coarse).flatten(0, 1), self.row(coarse).flatten(0, 1)
+        return F.cross_entropy(columns, cell % CELLS) + F.cross_entropy(rows, cell // CELLS)
+
+    def _cell_loss(self, batch: Batch) -> Tensor:
+        """The cell of the tile that a colour word names."""
+        color = self.color_of_token[batch.tokens]
+        row, at = (color >= 0).nonzero(as_tuple=True)
+        is_it = batch.tile_of_cell[row] == 1 + color[row, at][:, None]
+        return F.cross_entropy(self.cell_of_word(self._bound[row, at]), is_it.float().argmax(-1))
+
+    def _content_loss(self, batch: Batch) -> Tensor:
+        """The pattern, in the crop, of the tile that the last colour word before the options names."""
+        color = self.color_of_token[batch.tokens]
+        at = (color >= 0).float().cumsum(-1).argmax(-1)
+        bound = self._bound[torch.arange(len(at)), at]
+        return F.cross_entropy(self.pattern_of_word(bound), batch.pattern_of_target, ignore_index=UNLABELLED)
+
+    def _letter_loss(self, batch: Batch) -> Tensor:
+        """The letter of the option that a pattern word names."""
+        pattern = self.pattern_of_token[batch.tokens]
+        row, at = (pattern >= 0).nonzero(as_tuple=True)
+        letters = batch.letter_of_pattern[row, pattern[row, at]]
+        return F.cross_entropy(self.letter_of_word(self._bound[row, at]), letters)
+
+
+def _tokens(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def _classes(tokenizer: PreTrainedTokenizerFast, words: list[str], vocabulary: int) -> Tensor:
+    """For every token the index of the word it spells, with or without a space before it; -1 for all others."""
+    classes = torch.full((vocabulary,), -1)
+    for index, word in enumerate(words):
+        for text in (word, f" {word}"):
+            (token,) = _tokens(tokenizer, text)
+            classes[token] = index
+    return classes
