@@ -9,7 +9,7 @@ from typing import Any
 from ..report.compare import comparison
 from ..report.figures import read_figures
 from ..report.pairs import join
-from ..report.training import read_training
+from ..report.read.metrics import read_training
 from ..usage import CommandError
 from .report import open_run, telling_what_is_unreadable, writing
 

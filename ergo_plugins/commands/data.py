@@ -19,13 +19,10 @@ from ..core.questions import Question
 from ..data.rows import FirstTurn, Row, row, schema, tool_row
 from ..data.samples import BadSample, Checked, Counts, check, split_by_image
 from ..data.sources import SOURCES, Source
-from ..methods import method_named
+from ..methods import tool_method
 from ..methods.base import Sample
 from ..methods.prompts import read_prompts
 from ..usage import CommandError
-
-TOOLS_METHOD = "ergo"
-"""The method whose first turn a policy plays in verl's own tool loop."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -95,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _first_turn(args: argparse.Namespace) -> FirstTurn:
     """What the tool's method says first: its episode is started on an image of nothing, for the words."""
-    method = method_named(TOOLS_METHOD)
+    method = tool_method()[0]
     kind = get_type_hints(method.config)["prompts"]
     given = {"prompts": read_prompts(args.prompts, kind)} if args.prompts else {}
     coordinates: Coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")

@@ -41,12 +41,16 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai"
     )
     parser.add_argument("--method", default=DEFAULT, help=f"{', '.join(known_methods())}; %(default)s by default")
-    parser.add_argument("--coarse-tokens", type=int, metavar="N", help="budget of the whole image; the method's own")
-    parser.add_argument("--crop-tokens", type=int, metavar="N", help="budget of a crop; the method's own")
-    parser.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file")
-    parser.add_argument("--resample", choices=tuple(RESAMPLERS), help="filter of the views; the method's own")
-    parser.add_argument("--zoom", choices=("on", "off"), help="off: one turn, for comparison")
+    own = parser.add_argument_group("of the method")
+    options = [
+        own.add_argument("--coarse-tokens", type=int, metavar="N", help="budget of the whole image; the method's own"),
+        own.add_argument("--crop-tokens", type=int, metavar="N", help="budget of a crop; the method's own"),
+        own.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file"),
+        own.add_argument("--resample", choices=tuple(RESAMPLERS), help="filter of the views; the method's own"),
+        own.add_argument("--zoom", choices=("on", "off"), help="off: one turn, for comparison"),
+    ]
     parser.add_argument("--save", type=Path, metavar="DIR", help="save boxed.png and crop.png there")
+    parser.set_defaults(of_the_method=[option.dest for option in options])
     return parser
 
 
@@ -104,7 +108,7 @@ def _method(args: argparse.Namespace) -> tuple[Method, Any]:
     except ValueError as error:
         raise CommandError(str(error)) from error
     hints = get_type_hints(method.config)
-    given = {name: getattr(args, name) for name in ("coarse_tokens", "crop_tokens", "resample", "zoom", "prompts")}
+    given = {name: getattr(args, name) for name in args.of_the_method}
     given = {name: value for name, value in given.items() if value is not None}
     unknown = [name for name in given if name not in hints]
     if unknown:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..report.journal import read_journal
 from ..report.page import page
 from ..report.pictures import local_images
-from ..report.rollouts import is_rollouts, read_rollouts
-from ..report.rows import Run, UnreadableInput
-from ..report.samples import join_verdicts
+from ..report.read.journal import read_journal
+from ..report.read.rollouts import is_rollouts, read_rollouts
+from ..report.read.rows import Run, UnreadableInput
+from ..report.read.verdicts import join_verdicts
 from ..usage import CommandError
 
 DEFAULT_PREVIEWS = 200

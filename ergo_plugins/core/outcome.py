@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .geometry import Box, Size, whole
+from . import first_version
+from .geometry import Box, Size
 
 CROP = "crop"
 """Name of the box that a method showed again in more detail."""
@@ -130,7 +131,7 @@ class Outcome:
             KeyError, TypeError, ValueError: the dictionary is not one of ours.
         """
         if "boxes" not in plain:
-            plain = _of_first_version(plain)
+            plain = first_version.outcome(plain)
         return cls(
             method=plain["method"],
             source=_size(plain["source"]) if plain["source"] else None,
@@ -143,25 +144,6 @@ class Outcome:
             problems=tuple(plain["problems"]),
             seconds=plain["seconds"],
         )
-
-
-def _of_first_version(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """A record of ``ergo-plugins/1``, which knew ERGO and the single pass alone and one image a turn."""
-    crop = plain["box_source"]
-    everything = list(whole(_size(plain["source"])).as_tuple()) if plain["source"] else None
-    turns = []
-    for turn in plain["turns"]:
-        kept = {name: value for name, value in turn.items() if name not in ("view", "visual_tokens")}
-        region = crop if turn["name"] == "answer" and crop else everything
-        shown = {"region_source": region, "view": turn["view"], "tokens": turn["visual_tokens"]}
-        turns.append({**kept, "shown": [shown]})
-    asked_for_a_box = any(turn["name"] == "look" for turn in turns)
-    return {
-        **plain,
-        "turns": turns,
-        "boxes": {CROP: crop} if asked_for_a_box or crop else {},
-        "values": {"box_view": plain["box_view"]} if asked_for_a_box else {},
-    }
 
 
 def _plain_turn(turn: TurnRecord) -> dict[str, Any]:

@@ -24,8 +24,8 @@ LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Where a first-turn reply points.
+class Pointed:
+    """Where a reply points.
 
     Attributes:
         box_frame: the box in the coordinates the model writes, corners in order; None if there is none to use.
@@ -53,31 +53,31 @@ class Answer:
     problem: str | None = None
 
 
-def parse_look(reply: str) -> Look:
-    """Read the box of a first-turn reply: ``<zoom>[x1, y1, x2, y2]</zoom>``.
+def parse_box(reply: str, tag: str) -> Pointed:
+    """Read the box of a reply: ``<tag>[x1, y1, x2, y2]</tag>``.
 
     Floats and negative numbers are read, swapped corners are put in order, several boxes become their union, and a
     missing closing tag is forgiven; each is listed in ``repairs``. Takes time linear in the reply's length.
     """
-    content, repairs, problem = _tagged(reply, "zoom")
+    content, repairs, problem = _tagged(reply, tag)
     if content is None:
-        return Look(None, problem=problem)
+        return Pointed(None, problem=problem)
     groups = _BRACKETED.findall(content) or [content]
     united: Box | None = None  # on the way: a megabyte of boxes is not kept to be united at the end
     for group in groups:
         numbers = _NUMBER.findall(group)
         if len(numbers) != 4:
-            return Look(None, problem=f"4 numbers expected, got {len(numbers)} in {shown(group)}")
+            return Pointed(None, problem=f"4 numbers expected, got {len(numbers)} in {shown(group)}")
         x1, y1, x2, y2 = corners = [float(number) for number in numbers]
         if max(corners) > FARTHEST or min(corners) < -FARTHEST:
-            return Look(None, problem=f"4 numbers up to {FARTHEST} expected in {shown(group)}")
+            return Pointed(None, problem=f"4 numbers up to {FARTHEST} expected in {shown(group)}")
         if x1 > x2 or y1 > y2:
             repairs.append("corners swapped")
         box = Box(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
         united = box if united is None else united.union(box)
     if len(groups) > 1:
         repairs.append(f"union of {len(groups)} boxes")
-    return Look(united, tuple(dict.fromkeys(repairs)))
+    return Pointed(united, tuple(dict.fromkeys(repairs)))
 
 
 def parse_answer(reply: str) -> Answer:
@@ -90,9 +90,9 @@ def parse_answer(reply: str) -> Answer:
     return Answer(text, tuple(repairs), None if text else "empty <answer>")
 
 
-def is_well_formed_look(reply: str) -> bool:
+def is_well_formed_box(reply: str, tag: str) -> bool:
     """Whether a reply is exactly one thought and one box of whole numbers, each in its tags, and nothing else."""
-    parts = _elements(reply, "think", "zoom")
+    parts = _elements(reply, "think", tag)
     return parts is not None and _FOUR_WHOLE_NUMBERS.fullmatch(parts[1]) is not None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..core.questions import Question, split_question
+from ..methods import tool_method
 from .samples import Checked
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def tool_row(data_source: str, first_turn: FirstTurn, max_pixels: int, index: in
     made = row(data_source, index, sample)
     made["prompt"] = [*first, {"role": "user", "content": f"<image>{look}"}]
     made["images"] = [{"image": str(sample.image), "max_pixels": max_pixels}]
-    made["extra_info"]["tools_kwargs"] = {"zoom": {"create_kwargs": {"question": sample.question}}}
+    made["extra_info"]["tools_kwargs"] = {tool_method()[1].name: {"create_kwargs": {"question": sample.question}}}
     made["agent_name"] = "tool_agent"
     return made
 
@@ -69,7 +70,8 @@ def schema(*, tool: bool) -> pa.Schema:
     )
     if tool:
         image["max_pixels"] = pa.int64()
-        extra["tools_kwargs"] = pa.struct({"zoom": pa.struct({"create_kwargs": pa.struct({"question": text})})})
+        arguments = pa.struct({"create_kwargs": pa.struct({"question": text})})
+        extra["tools_kwargs"] = pa.struct({tool_method()[1].name: arguments})
     return pa.schema(
         {
             "data_source": text,

@@ -11,15 +11,12 @@ import errno
 import fcntl
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.outcome import Outcome
-from ..core.record import JOURNAL_FORMAT, sample_key
+from ..core import plain as checked
+from ..core.record import JOURNAL_FORMAT, Entry
 from .ending import Told
-
-_KINDS = {"task": str, "split": str, "doc_id": int, "repeat": int, "question": str, "returned": str, "previews": dict}
 
 
 class JournalMismatch(Told):
@@ -28,56 +25,6 @@ class JournalMismatch(Told):
 
 class JournalUnusable(Told, ValueError):
     """The file cannot be this run's journal: damaged, something else, another process's, or not to be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One finished sample.
-
-    Attributes:
-        task, split, doc_id, repeat: which sample of the host.
-        question: the text as the benchmark wrote it.
-        returned: what the host was given to score.
-        outcome: how it came about.
-        previews: turn name to a picture file, relative to the journal.
-    """
-
-    task: str
-    split: str
-    doc_id: int
-    repeat: int
-    question: str
-    returned: str
-    outcome: Outcome
-    previews: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        return sample_key(self.task, self.split, self.doc_id, self.repeat)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "task": self.task,
-            "split": self.split,
-            "doc_id": self.doc_id,
-            "repeat": self.repeat,
-            "question": self.question,
-            "returned": self.returned,
-            "previews": self.previews,
-            "outcome": self.outcome.to_json(),
-        }
-
-    @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Entry:
-        """The entry that `to_json` wrote.
-
-        Raises:
-            ValueError, KeyError, TypeError: the dictionary is not one of ours.
-        """
-        for name, kind in _KINDS.items():
-            if not isinstance(plain[name], kind):
-                raise TypeError(f"{name} is {kind.__name__}, got {plain[name]!r:.80}")
-        return cls(**{**plain, "outcome": Outcome.from_json(plain["outcome"])})
 
 
 class Journal:
@@ -197,7 +144,7 @@ class Journal:
     def _take(self, line: bytes, number: int) -> None:
         try:
             entry = Entry.from_json(json.loads(line))
-        except Exception as damage:
+        except checked.FAULTS as damage:
             raise JournalUnusable(
                 f"{self.path}, line {number}, is not a line of a journal ({type(damage).__name__}: {damage}); take the "
                 "line out, and its sample is played again, or name another file"

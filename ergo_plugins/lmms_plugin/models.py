@@ -14,11 +14,11 @@ from lmms_eval.models.model_utils.gen_metrics import log_metrics
 from loguru import logger
 
 from ..core.outcome import Outcome
+from ..core.record import Entry
 from ..core.statistics import failure_kinds, summarise
 from ..engines import open_engine, options_for_images
 from .arguments import check_argument_text, known_arguments, read_arguments
 from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
-from .journal import Entry
 from .run import play_samples
 from .samples import samples_of
 from .values import WrongArgument, as_kind

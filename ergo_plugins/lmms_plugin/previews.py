@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..core.record import image_name
 from ..core.turns import Episode, Player, Turn
 from .ending import Told
 
@@ -69,7 +70,7 @@ class Previews:
 
     def _keep(self, key: str, turn: Turn) -> None:
         for number, image in enumerate(turn.images):
-            name = turn.name if number == 0 else f"{turn.name} {number + 1}"
+            name = image_name(turn.name, number)
             path = self._folder / f"{_file_name(key)}-{name.replace(' ', '-')}.jpg"
             small = image.copy()
             small.thumbnail((LONGEST_SIDE_PX, LONGEST_SIDE_PX), Image.Resampling.BICUBIC)

@@ -10,11 +10,12 @@ from tqdm import tqdm
 
 from ..core.outcome import Outcome
 from ..core.questions import Question
+from ..core.record import Entry
 from ..core.turns import Episode
 from ..engines import Engine, Job
 from ..methods import base
 from .arguments import ModelArguments
-from .journal import Entry, Journal, JournalMismatch
+from .journal import Journal, JournalMismatch
 from .previews import Previews
 from .samples import Sample, UnusableSample, naming
 

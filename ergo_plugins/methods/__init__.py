@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from .base import Method, Story
+from .base import Method, Story, Tool
 
 METHODS = {
     "ergo": "ergo_plugins.methods.ergo:ERGO",
@@ -18,6 +19,9 @@ GROUP = "ergo_plugins.methods"
 """Entry points under which other packages register theirs: ``name = module:object``."""
 
 DEFAULT = "ergo"
+
+OLD_NAME_OF_EPISODE = "zoom"
+"""What the key ``episode`` of settings was called while there was one method."""
 
 
 def known_methods() -> list[str]:
@@ -44,6 +48,30 @@ def method_named(name: str) -> Method:
             "subclass of ergo_plugins.methods.base.Method with that name"
         )
     return found
+
+
+@cache
+def tool_method() -> tuple[Method, Tool]:
+    """The method that verl's own tool loop can play, and the tool that it is there."""
+    method = method_named(DEFAULT)
+    assert method.tool is not None, "the default method has a tool"
+    return method, method.tool
+
+
+def story_of_all(names: Iterable[str]) -> Story:
+    """The words of several methods together; where two have words for the same thing, those of the first."""
+    stories = [story_of(name) for name in dict.fromkeys(names)]
+
+    def together(kind: str) -> dict[str, str]:
+        return {key: said for story in reversed(stories) for key, said in getattr(story, kind).items()}
+
+    return Story(
+        turns=together("turns"),
+        shown=together("shown"),
+        parts=together("parts"),
+        problems=together("problems"),
+        lead="".join(story.lead for story in stories),
+    )
 
 
 def story_of(name: str) -> Story:

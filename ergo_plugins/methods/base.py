@@ -131,11 +131,34 @@ class Story:
 
     Attributes:
         turns: titles of turns by name.
+        shown: what each turn shows, in a word or two for legends, by the turn's name.
         parts: parts of the reward between 0 and 1, by name, and what each rewards.
+        problems: kinds of problem and what each means.
+        lead: what happens to a question, for readers who know nothing of it: HTML, one paragraph or more.
     """
 
     turns: Mapping[str, str] = field(default_factory=dict)
+    shown: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How verl's own tool loop finds that a policy played a method's first turn.
+
+    Attributes:
+        name: of the tool.
+        marker: what a reply holds that calls it.
+        call: a reply that calls it with arguments: a format with their names.
+        uncalled: the problem of a trajectory that never called it.
+    """
+
+    name: str
+    marker: str
+    call: str
+    uncalled: str
 
 
 class Method(ABC):
@@ -147,6 +170,7 @@ class Method(ABC):
         reward: the same of the reward's weights.
         images: most images in a conversation.
         story: words for the report.
+        tool: for methods that verl's own tool loop can play.
     """
 
     name: ClassVar[str]
@@ -154,6 +178,7 @@ class Method(ABC):
     reward: ClassVar[type[Any]]
     images: ClassVar[int] = 1
     story: ClassVar[Story] = Story()
+    tool: ClassVar[Tool | None] = None
 
     @abstractmethod
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:

@@ -17,13 +17,24 @@ from ..core.geometry import Box, CropRules, Size, VisionGrid, to_source, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import CROP, Outcome
 from ..core.questions import Question
-from ..core.replies import is_well_formed_answer, is_well_formed_look, parse_answer, parse_look
+from ..core.replies import Pointed, is_well_formed_answer, is_well_formed_box, parse_answer, parse_box
 from ..core.turns import Episode, Reply, Turn, View, noticed, record
-from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, is_right
+from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, Tool, is_right
 from .prompts import PromptTexts, fill, question_repairs
 from .single_pass import SINGLE_PASS, SinglePassConfig, SinglePassPrompts
 
-STOP_LOOKING = "</zoom>"
+TAG = "zoom"
+STOP_LOOKING = f"</{TAG}>"
+
+
+def parse_look(reply: str) -> Pointed:
+    """The box of a first-turn reply: ``<zoom>[x1, y1, x2, y2]</zoom>``; see `core.replies.parse_box`."""
+    return parse_box(reply, TAG)
+
+
+def is_well_formed_look(reply: str) -> bool:
+    """Whether a first-turn reply is exactly one thought and one box; see `core.replies.is_well_formed_box`."""
+    return is_well_formed_box(reply, TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +162,15 @@ class Ergo(Method):
     images = 2
     story = Story(
         turns={"look": "First look: where to zoom", "answer": "Answer"},
+        shown={"look": "first look", "answer": "close-up"},
         parts={"region": "right place", "box": "small enough", "accuracy": "answer right", "format": "well formed"},
+        problems={"look": "no usable box in the first reply", "answer": "none in the last reply"},
+        lead="""<p>A model that reads pictures was asked questions about large images. Reading a large image in full
+detail is expensive, so the model works in <b>two steps</b>. It first sees the whole picture reduced in size and marks
+the part it needs, the <span class="ink-box">orange box</span>. Then it is shown only that part in full detail, and
+answers.</p>""",
     )
+    tool = Tool(name="zoom", marker="<zoom>", call="<zoom>{box}</zoom>", uncalled="look: no <zoom>")
 
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:
         """See `zoom_episode`."""

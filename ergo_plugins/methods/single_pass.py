@@ -75,7 +75,14 @@ class SinglePass(Method):
     name = "single_pass"
     config = SinglePassConfig
     reward = SinglePassReward
-    story = Story(turns={"answer": "Answer"}, parts={"accuracy": "answer right"})
+    story = Story(
+        turns={"answer": "Answer"},
+        shown={"answer": "whole image"},
+        parts={"accuracy": "answer right"},
+        problems={"answer": "none in the reply"},
+        lead="""<p>A model that reads pictures was asked questions about images, each shown once and reduced in size
+where needed, <b>without zooming in</b>. Such a run is the yardstick for runs that zoom.</p>""",
+    )
 
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:
         """The question beside the whole image."""

@@ -13,7 +13,8 @@ from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
 from ..core.geometry import Box, CropRules, Size, to_source
-from ..core.replies import is_well_formed_answer, is_well_formed_look, parse_answer, parse_look
+from ..core.replies import is_well_formed_answer, parse_answer
+from ..methods.ergo import is_well_formed_look, parse_look
 from .boxes import WHOLE_VIEW, box_around, cell_box
 from .drawing import coarse_view, crop_view
 from .lessons import look_reply

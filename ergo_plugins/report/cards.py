@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..core.answers import NO_CHOICE
-from ..core.geometry import Box
+from ..core.geometry import Box, whole
 from ..core.outcome import CROP, Outcome, Shown, TurnRecord
+from ..core.plain import LARGEST_PX
 from ..core.questions import split_question
+from ..core.record import image_name
 from ..core.statistics import failure_kinds
 from ..methods import story_of
 from .markup import count, escaped, passage, percent, seconds, size
 from .pictures import Picture, boxes_over
-from .rows import Row
-from .sound import LARGEST_PX
+from .read.rows import Row
 
 VERDICTS = {True: ("good", "correct"), False: ("bad", "wrong"), None: ("open", "not judged")}
 """Class and word for what a verdict may be."""
@@ -108,19 +109,21 @@ def figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | Non
     if source is None or not outcome.turns:
         yield '<p class="empty">The image could not be read.</p>'
         return
+    story = story_of(outcome.method)
     for number, turn in enumerate(outcome.turns):
-        for shown in turn.shown[:1]:
-            is_crop = outcome.box_source is not None and shown.region_source == outcome.box_source and number > 0
-            over = "" if is_crop else boxes_over(source, outcome.box_source, target)
-            if is_crop:
-                said = f"<b>The close-up</b> {percent(outcome.area_ratio)} of the picture"
-            elif number == 0 and CROP in outcome.boxes:
-                said = f"<b>First look</b> {size(source)} shown as {size(shown.view)}"
-            elif number > 0:
-                said, over = f"<b>No usable box</b> so the whole picture again, as {size(shown.view)}", ""
+        for at, shown in enumerate(turn.shown):
+            is_part = shown.region_source is not None and shown.region_source != whole(source)
+            points_back = CROP in outcome.boxes and number > 0
+            over = "" if is_part or points_back else boxes_over(source, outcome.box_source, target)
+            title = story.shown.get(turn.name, turn.name).capitalize() if len(outcome.turns) > 1 else "The picture"
+            if shown.region_source is not None and is_part:
+                said = f"<b>{escaped(title)}</b> {percent(shown.region_source.area / source.area)} of the picture"
+            elif points_back and outcome.box_source is None:
+                said = f"<b>No usable box</b> so the whole picture again, as {size(shown.view)}"
             else:
-                said = f"<b>The picture</b> {size(source)} shown as {size(shown.view)}"
-            yield f"<figure>{_shot(turn, shown, pictures.get(turn.name), over)}<figcaption>{said}</figcaption></figure>"
+                said = f"<b>{escaped(title)}</b> {size(source)} shown as {size(shown.view)}"
+            picture = pictures.get(image_name(turn.name, at))
+            yield f"<figure>{_shot(turn, shown, picture, over)}<figcaption>{said}</figcaption></figure>"
 
 
 def _shot(turn: TurnRecord, shown: Shown, picture: Picture | None, over: str) -> str:

@@ -7,8 +7,8 @@ from string import Template
 from typing import Any
 
 from .. import __version__
-from ..core.outcome import CROP
 from ..core.statistics import mean
+from ..methods import story_of_all
 from .curves import training_plots
 from .figures import Figures, figures_table, runs_table, table
 from .markup import count, escaped, percent
@@ -17,10 +17,10 @@ from .page import model_name, notes_of, part, setting
 from .pair_card import KINDS, pair_card
 from .pairs import Joined, Pair, changes, chosen
 from .pictures import embed_all, local_images
-from .rows import Row, Run
-from .samples import TARGET_HIT
+from .read.metrics import Steps
+from .read.rows import Row, Run
+from .read.verdicts import TARGET_HIT
 from .summary import summarise
-from .training import Steps
 
 
 def comparison(
@@ -40,7 +40,7 @@ def comparison(
         "before": _summarise([pair.before for pair in pairs]),
         "after": _summarise([pair.after for pair in pairs]),
     }
-    zoomed = any(CROP in row.outcome.boxes for pair in pairs for row in _rows(pair))
+    story = story_of_all(row.outcome.method for pair in pairs for row in reversed(_rows(pair)))
     shown = chosen(pairs, previews)
     cards, unreadable = _cards(shown)
     notes = [f"Run {name}: {note}" for name, run in (("before", before), ("after", after)) for note in run.notes]
@@ -52,11 +52,11 @@ def comparison(
         before=escaped(model_name(before)),
         after=escaped(model_name(after)),
         tasks=escaped(", ".join(sorted({pair.before.task for pair in pairs}))),
-        lead=_lead(len(pairs), steps, zoomed=zoomed),
+        lead=f"{story.lead}<p>{_lead(len(pairs), steps)}</p>",
         result=_result(summaries, figures),
         notes=notes_of([*joined.notes, *notes], unreadable),
         table=figures_table(figures) if figures else runs_table(summaries),
-        plots="".join([*plots, tokens_plot(summaries, zoomed=zoomed)]),
+        plots="".join([*plots, tokens_plot(summaries, story)]),
         changes=_changes(pairs),
         shown=_shown(shown, len(pairs)),
         cards=cards,
@@ -75,22 +75,14 @@ def _summarise(rows: Sequence[Row]) -> dict[str, Any]:
     return {**summarise(rows), TARGET_HIT: mean(hits)}
 
 
-def _lead(samples: int, steps: Steps | None, *, zoomed: bool) -> str:
-    said = "A model that reads pictures was asked questions about large images, "
-    said += _TWO_LOOKS if zoomed else "each shown once and reduced in size where needed."
+def _lead(samples: int, steps: Steps | None) -> str:
     if steps:
-        said += (
-            f" Between “before” and “after” it was <b>trained by trial and reward</b> in {len(steps):,} "
+        return (
+            f"Between “before” and “after” it was <b>trained by trial and reward</b> in {len(steps):,} "
             f"{'step' if len(steps) == 1 else 'steps'}: it tried each question several times, and what earned more "
             "reward than the other tries became likelier."
         )
-    else:
-        said += f" “Before” and “after” are two runs over the same {samples:,} questions."
-    return said
-
-
-_TWO_LOOKS = """and answers in <b>two looks</b>. First it sees the whole image reduced in size and marks the part it
-needs, the <span class="ink-box">orange box</span>. Then it sees only that part in full detail, and answers."""
+    return f"“Before” and “after” are two runs over the same {samples:,} questions."
 
 
 def _result(summaries: Mapping[str, Mapping[str, Any]], figures: Figures | None) -> str:

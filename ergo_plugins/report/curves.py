@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from .lines import Line, Point, lines
 from .markup import percent
 from .overview import panel
-from .training import REWARD, Steps, area_of, parts_of, points, running_mean
+from .read.metrics import REWARD, Steps, area_of, parts_of, points, running_mean
 
 MOST_RAW_STEPS = 12
 """Trainings that are longer are shown by their running mean."""

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .markup import UNKNOWN, count, escaped, percent
-from .rows import UnreadableInput
-from .samples import TARGET_HIT
+from .read.rows import UnreadableInput
+from .read.verdicts import TARGET_HIT
 
 _HEADINGS = {
     "region_sampled": "right place, sampled",

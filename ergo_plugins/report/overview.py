@@ -6,26 +6,33 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..methods.base import Story
 from .markup import UNKNOWN, count, escaped, percent, seconds
 from .plots import Bar, bins, columns, horizontal
-from .rows import Row
+from .read.rows import Row
+from .summary import tokens_by_turn
+
+SHADES = 4
+"""Colours of turns; all later turns share the last one."""
 
 _AREA_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 _AREA_LABELS = ("<½%", "½–1", "1–2", "2–5", "5–10", "10–20", "20–50", ">50%")
 
 
-def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
+def tiles(summary: Mapping[str, Any], story: Story, *, zoomed: bool) -> str:
     """One tile a figure: the number, what it is, and what it is made of.
 
     Args:
         summary: as `summary.summarise` returns it.
+        story: the words of the method.
         zoomed: whether the model was asked where to look.
     """
     s = summary
     judged = f"of {count(s['judged'])} with a verdict" if s["judged"] else "no verdicts: none were given with --samples"
     problems = ", ".join(f"{kind} {number:,}" for kind, number in s["failures"].items())
     cost = f"one full-detail pass would take {count(s['single_pass_tokens'])}"
-    turns = f"first look {count(s.get('visual_tokens_look'))} + close-up {count(s.get('visual_tokens_answer'))}; {cost}"
+    turns = " + ".join(f"{story.shown.get(name, name)} {count(mean)}" for name, mean in tokens_by_turn(s).items())
+    spent = f"{turns}; {cost}" if len(tokens_by_turn(s)) > 1 else cost
     area = f"on average {percent(s['area_ratio'])} of the picture"
     slowest = f"95 in 100 took at most {seconds(s['latency_s_p95'])}"
     shown = [
@@ -33,7 +40,7 @@ def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
         _tile(percent(s["accuracy"]), "answered correctly", judged),
         _tile(percent(s["zoom_success"]), "pointed at a usable part", area) if zoomed else "",
         _known(percent(s["target_coverage"]), "of the evidence inside the close-up", "target coverage, mean"),
-        _tile(count(s["visual_tokens"]), "image tokens per question", turns if zoomed else cost),
+        _tile(count(s["visual_tokens"]), "image tokens per question", spent),
         _known(percent(s["visual_token_share"]), "of the full-detail cost", "image tokens used / those of one pass"),
         _known(seconds(s["latency_s_p50"]), "typical time per question", slowest),
         _tile(count(len(s["failed_samples"])), "samples with problems", problems or "none", bad=bool(problems)),
@@ -42,16 +49,16 @@ def tiles(summary: Mapping[str, Any], *, zoomed: bool) -> str:
     return f'<ul class="tiles">{"".join(shown)}</ul>'
 
 
-def plots(rows: Sequence[Row], summary: Mapping[str, Any], *, zoomed: bool) -> str:
+def plots(rows: Sequence[Row], summary: Mapping[str, Any], story: Story) -> str:
     """The plots that there is data for."""
-    shown = [tokens_plot({"this run": summary}, zoomed=zoomed)]
+    shown = [tokens_plot({"this run": summary}, story)]
     areas = [row.outcome.area_ratio for row in rows if row.outcome.area_ratio is not None]
     if areas:
         shown.append(_area_plot(areas))
     times = [row.outcome.seconds for row in rows if row.outcome.seconds is not None]
     if times:
         shown.append(_latency_plot(times, summary))
-    shown.append(_problems_plot(summary))
+    shown.append(_problems_plot(summary, story))
     return f'<div class="plots">{"".join(shown)}</div>'
 
 
@@ -90,24 +97,27 @@ def _known(number: str, label: str, made_of: str) -> str:
     return "" if number == UNKNOWN else _tile(number, label, made_of)
 
 
-def tokens_plot(summaries: Mapping[str, Mapping[str, Any]], *, zoomed: bool) -> str:
+def tokens_plot(summaries: Mapping[str, Mapping[str, Any]], story: Story) -> str:
     """What runs over the same images spent on them, and what a single pass would.
 
     Args:
         summaries: what the runs are called, and what `summary.summarise` says of them.
-        zoomed: whether a model was asked where to look.
+        story: the words of the methods.
     """
+    turns = list(dict.fromkeys(name for summary in summaries.values() for name in tokens_by_turn(summary)))
+    shade = {name: f"turn{min(i, SHADES - 1)}" for i, name in enumerate(turns)}
     bars = []
     for name, summary in summaries.items():
         used = summary["visual_tokens"] or 0
         # samples without a turn count in the total but not in the turns' own means, so the parts are scaled to it
-        parts = [(name, summary.get(f"visual_tokens_{name}") or 0) for name in ("look", "answer")]
-        scale = used / (sum(length for _, length in parts) or 1)
-        bars.append(Bar(name, count(used), [(kind, length * scale) for kind, length in parts]))
+        parts = tokens_by_turn(summary)
+        scale = used / (sum(parts.values()) or 1)
+        bars.append(Bar(name, count(used), [(shade[turn], length * scale) for turn, length in parts.items()]))
     single = max((summary["single_pass_tokens"] or 0 for summary in summaries.values()), default=0)
     bars.append(Bar("one pass in full detail", count(single), [("single", single)]))
     said = ", ".join(f"{bar.label} {bar.shown}" for bar in bars)
-    legend = '<span class="key look"></span>first look <span class="key answer"></span>close-up' if zoomed else ""
+    keys = [f'<span class="key {shade[turn]}"></span>{escaped(story.shown.get(turn, turn))}' for turn in turns]
+    legend = " ".join(keys) if len(keys) > 1 else ""
     drawn = horizontal(bars, description=f"Image tokens per question: {said}.")
     return panel("Image tokens per question", drawn, f"Mean over all samples. {legend}")
 
@@ -140,15 +150,16 @@ def _latency_plot(times: Sequence[float], summary: Mapping[str, Any]) -> str:
     return panel("Time per question", drawn, "Wall time of a sample, waiting for others in its batch included.")
 
 
-def _problems_plot(summary: Mapping[str, Any]) -> str:
+def _problems_plot(summary: Mapping[str, Any], story: Story) -> str:
     failures, samples = summary["failures"], summary["samples"]
     if not failures:
         return panel("Problems", '<p class="none">None. Every reply could be read as it was meant.</p>', "")
+    meaning = {**_MEANING, **story.problems}
     ordered = sorted(failures.items(), key=lambda item: -item[1])
-    bars = [
-        Bar(_MEANING.get(kind, kind), f"{number:,} ({percent(number / samples)})", [("problem", number)])
-        for kind, number in ordered
-    ]
+    bars = []
+    for kind, number in ordered:
+        label = f"{kind}: {meaning[kind]}" if kind in meaning else kind
+        bars.append(Bar(label, f"{number:,} ({percent(number / samples)})", [("problem", number)]))
     description = "Samples by kind of problem: " + ", ".join(f"{kind} {number}" for kind, number in ordered)
     return panel(
         "Problems",
@@ -157,12 +168,8 @@ def _problems_plot(summary: Mapping[str, Any]) -> str:
     )
 
 
-_MEANING = {
-    "image": "image: could not be read",
-    "look": "look: no usable box in the first reply",
-    "answer": "answer: none in the last reply",
-    "truncated": "truncated: a reply hit its length limit",
-}
+_MEANING = {"image": "could not be read", "truncated": "a reply hit its length limit"}
+"""What the kinds of problem mean that every method knows."""
 
 
 def panel(title: str, drawing: str, caption: str) -> str:

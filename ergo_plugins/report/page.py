@@ -11,11 +11,12 @@ from string import Template
 
 from .. import __version__
 from ..core.outcome import CROP
+from ..methods import story_of_all
 from .cards import card
 from .markup import count, escaped
 from .overview import plots, tasks_table, tiles
 from .pictures import embed_all, local_images
-from .rows import Run
+from .read.rows import Run
 from .summary import by_task, summarise
 
 LONGEST_SETTING = 2000
@@ -31,6 +32,7 @@ def page(run: Run, *, previews: int) -> str:
     rows = run.rows
     zoomed = any(CROP in row.outcome.boxes for row in rows)
     pictures, unreadable = embed_all(rows, previews)
+    story = story_of_all(row.outcome.method for row in rows)
     summary, script = summarise(rows), part("page.js")
     return Template(part("page.html")).substitute(
         title=escaped(" · ".join([model_name(run), *run.tasks])),
@@ -39,11 +41,11 @@ def page(run: Run, *, previews: int) -> str:
         tasks=escaped(", ".join(run.tasks) or "unknown"),
         name=escaped(run.name),
         version=escaped(__version__),
-        lead=_LEAD_ZOOM if zoomed else _LEAD_SINGLE,
+        lead=story.lead + _CARDS,
         notes=notes_of([*run.notes, local_images(rows, previews)], unreadable),
         settings=_settings(run),
-        tiles=tiles(summary, zoomed=zoomed),
-        plots=plots(rows, summary, zoomed=zoomed),
+        tiles=tiles(summary, story, zoomed=zoomed),
+        plots=plots(rows, summary, story),
         tasks_table=tasks_table(by_task(rows), zoomed=zoomed),
         pictures_note=_pictures_note(run, len(pictures)),
         task_options=_options(sorted({row.task for row in rows})),
@@ -56,23 +58,14 @@ def page(run: Run, *, previews: int) -> str:
     )
 
 
-_LEAD_ZOOM = """<p>A model that reads pictures was asked questions about large images. Reading a large image in full
-detail is expensive, so the model works in <b>two steps</b>. It first sees the whole picture reduced in size and marks
-the part it needs, the <span class="ink-box">orange box</span>. Then it is shown only that part in full detail, and
-answers.</p>
-<p>Each card below is one question: on the left what the model saw first, with its box; beside it the close-up it asked
-for; then the question and its answer. <b>Image tokens</b> are the pieces a picture is cut into for the model: fewer of
-them cost less time and memory.</p>"""
-
-_LEAD_SINGLE = """<p>A model that reads pictures was asked questions about images, each shown once and reduced in size
-where needed, <b>without zooming in</b>. Such a run is the yardstick for runs that zoom.</p>
-<p>Each card below is one question: the picture as the model saw it, the question, and its answer. <b>Image tokens</b>
-are the pieces a picture is cut into for the model: fewer of them cost less time and memory.</p>"""
+_CARDS = """<p>Each card below is one question: what the model was shown, turn by turn, and where it pointed; then the
+question and its answer. <b>Image tokens</b> are the pieces a picture is cut into for the model: fewer of them cost less
+time and memory.</p>"""
 
 
 def part(name: str) -> str:
     """The text of a file that pages are made of."""
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return (files(__package__) / "assets" / name).read_text(encoding="utf-8")
 
 
 def model_name(run: Run) -> str:

@@ -8,8 +8,8 @@ from .cards import VERDICTS, answered, figures, question
 from .markup import escaped, passage, percent
 from .pairs import Change, Pair
 from .pictures import Picture
-from .rows import Row
-from .samples import TARGET_HIT
+from .read.rows import Row
+from .read.verdicts import TARGET_HIT
 
 KINDS: Mapping[Change, str] = {"wrong → right": "good", "right → wrong": "bad"}
 """Class of a change; those of others are open."""

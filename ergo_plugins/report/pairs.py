@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .rows import Row
+from .read.rows import Row
 
 Change = Literal["wrong → right", "right → wrong", "both wrong", "both right", "not judged"]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from ..core.geometry import Box, Size
 from ..core.images import render, size_of, to_rgb
 from ..outside.image_files import open_image
-from .rows import Cut, Row
+from .read.rows import Cut, Row
 
 LONGEST_SIDE_PX = 640
 JPEG_QUALITY = 82

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core import statistics
-from .rows import Row
+from .read.rows import Row
 
 _TABLE = (
     ("samples", "samples", "{:,}"),
@@ -15,8 +15,6 @@ _TABLE = (
     ("target_coverage", "target covered by the crop", "{:.1%}"),
     ("zoom_success", "zoom found a usable box", "{:.1%}"),
     ("area_ratio", "crop's share of the image", "{:.1%}"),
-    ("visual_tokens_look", "visual tokens, look", "{:,.0f}"),
-    ("visual_tokens_answer", "visual tokens, answer", "{:,.0f}"),
     ("visual_tokens", "visual tokens, all turns", "{:,.0f}"),
     ("single_pass_tokens", "visual tokens, single pass", "{:,.0f}"),
     ("visual_token_share", "all turns / single pass", "{:.1%}"),
@@ -26,6 +24,10 @@ _TABLE = (
     ("latency_s_p95", "seconds a sample, p95", "{:.2f}"),
     ("latency_s_mean", "seconds a sample, mean", "{:.2f}"),
 )
+
+
+_OF_TURN = "visual_tokens_"
+"""Before the name of a turn: the key of its mean."""
 
 
 def summarise(rows: Iterable[Row]) -> dict[str, Any]:
@@ -47,6 +49,11 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     }
 
 
+def tokens_by_turn(summary: Mapping[str, Any]) -> dict[str, float]:
+    """Mean visual tokens of each turn, by its name, in the order in which turns come."""
+    return {name.removeprefix(_OF_TURN): mean or 0.0 for name, mean in summary.items() if name.startswith(_OF_TURN)}
+
+
 def by_task(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
     """`summarise` for each task, in alphabetical order."""
     return {task: summarise(row for row in rows if row.task == task) for task in sorted({row.task for row in rows})}
@@ -59,8 +66,14 @@ def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
         columns: heading to what `summarise` returned.
     """
     kinds = sorted({kind for summary in columns.values() for kind in summary["failures"]})
+    turns = dict.fromkeys(name for summary in columns.values() for name in tokens_by_turn(summary))
+    at = next(i for i, (key, _, _) in enumerate(_TABLE) if key == "visual_tokens")
+    by_turn = [(f"{_OF_TURN}{name}", f"visual tokens, {name}", "{:,.0f}") for name in turns]
     lines = [["", *columns]]
-    lines += [[label, *(_shown(s.get(key), form) for s in columns.values())] for key, label, form in _TABLE]
+    lines += [
+        [label, *(_shown(s.get(key), form) for s in columns.values())]
+        for key, label, form in (*_TABLE[:at], *by_turn, *_TABLE[at:])
+    ]
     lines += [[f"problems: {kind}", *(f"{s['failures'].get(kind, 0):,}" for s in columns.values())] for kind in kinds]
     label_width, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
     return "\n".join(

@@ -18,21 +18,22 @@ from ..core.geometry import Size, VisionGrid
 from ..core.images import size_of
 from ..core.questions import split_question
 from ..core.turns import Player, Reply
-from ..methods import method_named
+from ..methods import OLD_NAME_OF_EPISODE, tool_method
 from ..methods.base import Sample
 from .messages import Said, read_messages
 from .originals import Originals
 from .records import ASKED, FAULT, OUTCOME, UNANSWERED
 from .rows import IMAGE, QUESTION
 from .settings import ImagesConfig, build
-from .tool_parser import ZOOM
 
 _logger = logging.getLogger(__name__)
+
+METHOD, TOOL = tool_method()
 
 SCHEMA = {
     "type": "function",
     "function": {
-        "name": ZOOM,
+        "name": TOOL.name,
         "description": "Look at one part of the image in full detail.",
         "parameters": {
             "type": "object",
@@ -43,10 +44,6 @@ SCHEMA = {
         },
     },
 }
-
-
-TOOLS_METHOD = "ergo"
-"""The method whose first turn the policy has played when it calls the tool."""
 
 
 class ErgoCropTool(BaseTool):
@@ -60,8 +57,8 @@ class ErgoCropTool(BaseTool):
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
-        self.method = method_named(TOOLS_METHOD)
-        self.zoom = build(self.method.config, config.get("zoom", {}), "config.zoom")
+        self.method = METHOD
+        self.zoom = build(self.method.config, config.get(OLD_NAME_OF_EPISODE, {}), f"config.{OLD_NAME_OF_EPISODE}")
         if self.method.variant(self.zoom)[0] is not self.method:
             raise ValueError("config.zoom: another method than the tool's, which leaves it nothing to do")
         self.grid = build(VisionGrid, config.get("grid", {}), "config.grid")
@@ -90,14 +87,13 @@ class ErgoCropTool(BaseTool):
         if fields.setdefault(UNANSWERED, instance_id) != instance_id:  # also for calls side by side in one reply
             return _again(fields), 0.0, {}
         reply = parameters.get("reply")
-        look = Reply(
-            f"<zoom>{parameters.get('box')}</zoom>" if reply is None else reply, opened=parameters.get("opened", "")
-        )
+        called = TOOL.call.format(box=parameters.get("box")) if reply is None else reply
+        look = Reply(called, opened=parameters.get("opened", ""))
         try:
             return await self._zoom(look, agent_data, self.questions.get(instance_id)), 0.0, {}
         except (OSError, ValueError) as error:
-            agent_data.extra_fields[FAULT] = f"{ZOOM}: {error}"
-            _logger.error("%s: %s", ZOOM, error)
+            agent_data.extra_fields[FAULT] = f"{TOOL.name}: {error}"
+            _logger.error("%s: %s", TOOL.name, error)
             raise
 
     async def _zoom(self, reply: Reply, agent_data: Any, full: str | None) -> ToolResponse:

@@ -9,7 +9,9 @@ from typing import Any
 from unicodedata import normalize
 
 from ..core.outcome import Outcome, TurnRecord
+from ..core.record import Entry
 from ..core.replies import parse_answer
+from ..methods import tool_method
 from .rows import Row
 
 OUTCOME = "ergo"
@@ -56,7 +58,7 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, method: str,
         outcome = Outcome.from_json(fields[OUTCOME])
         return _answered(outcome, response, fields.get(ASKED, "")) if fields.get(UNANSWERED) else outcome
     if may_lack:
-        return Outcome(method=method, answer=parse_answer(response).text, problems=("look: no <zoom>",))
+        return Outcome(method=method, answer=parse_answer(response).text, problems=(tool_method()[1].uncalled,))
     raise ValueError(
         "the trajectory has no record of a zoom; set actor_rollout_ref.rollout.agent.default_agent_loop=ergo_zoom, or "
         "use ErgoCropTool with tool_agent"
@@ -65,15 +67,18 @@ def recorded(extra_fields: Mapping[str, Any] | None, response: str, method: str,
 
 def as_text(outcome: Outcome, row: Row) -> str:
     """A trajectory with what it was about, under `core.record.ROLLOUT_RECORD`."""
-    box = row.target.box_source
-    plain = {
-        "row": row.name,
-        "image_path": row.image_path,
-        "question": row.question.full,
-        "target_box_source": list(box.as_tuple()) if box is not None else None,
-        "outcome": outcome.to_json(),
-    }
-    return json.dumps(plain, ensure_ascii=False)
+    entry = Entry(
+        task=row.data_source,
+        split="",
+        doc_id=row.index,
+        repeat=0,
+        question=row.question.full,
+        returned=outcome.answer,
+        outcome=outcome,
+        image_path=row.image_path,
+        target_box_source=row.target.box_source,
+    )
+    return json.dumps(entry.to_json(), ensure_ascii=False)
 
 
 def _answered(outcome: Outcome, response: str, asked: str) -> Outcome:

@@ -44,13 +44,14 @@ class Row:
     """One question about one image, and what a right trajectory is.
 
     Attributes:
-        name: for messages: data source and index.
+        data_source, index: which row of which data.
         image: the original; None where only a reward is computed and verl handed over no prompt.
         question: what is asked; a system message of the row is no part of it.
         system: the row's own system message, which the zoom does not use; empty for none.
     """
 
-    name: str
+    data_source: str
+    index: str
     image: ImageValue | None
     question: Question
     target: Target
@@ -63,17 +64,23 @@ class Row:
         Raises:
             RowError: something is missing or does not fit together.
         """
-        name = str(row.get("data_source", "row"))
+        name = source = str(row.get("data_source", "row"))
         try:
             extra = _mapping("extra_info", row.get("extra_info"))
-            name += f" {extra.get('index', row.get('index', '?'))}"
+            index = str(extra.get("index", row.get("index", "?")))
+            name += f" {index}"
             prompt = row.get("raw_prompt")
             said = None if prompt is None else read_messages(prompt)
             image = _image(extra, said)
             question = split_question(_question(extra, said))
-            return cls(name, image, question, _target(row, extra, question), said.system if said else "")
+            return cls(source, index, image, question, _target(row, extra, question), said.system if said else "")
         except ValueError as error:
             raise RowError(f"{name}: {error}") from error
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return f"{self.data_source} {self.index}"
 
     @property
     def image_path(self) -> str | None:

@@ -7,12 +7,10 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ..methods import DEFAULT, method_named
+from ..methods import DEFAULT, OLD_NAME_OF_EPISODE, method_named
 from ..methods.base import Method
 from ..methods.prompts import PromptTexts, read_prompts
 from ..outside.judge import JudgeConfig
-
-OLD_NAME_OF_EPISODE = "zoom"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,8 @@ from typing import Any
 
 from verl.experimental.agent_loop.tool_parser import FunctionCall, ToolParser
 
+from ..methods import tool_method
 from .opening import opened_by_template
-
-ZOOM = "zoom"
-"""Name of the tool that is called."""
 
 
 @ToolParser.register("ergo_zoom")
@@ -24,8 +22,9 @@ class ErgoZoomParser(ToolParser):
         return opened_by_template(self.tokenizer)
 
     async def extract_tool_calls(self, responses_ids: list[int], tools: Any = None) -> tuple[str, list[FunctionCall]]:
-        """The reply's text, and one call if it holds a ``<zoom>``, readable or not: the tool reads it."""
+        """The reply's text, and one call if it holds the call's tag, readable or not: the tool reads it."""
+        _, tool = tool_method()
         reply = self.tokenizer.decode(responses_ids, skip_special_tokens=True)
-        if "<zoom>" not in reply:
+        if tool.marker not in reply:
             return reply, []
-        return reply, [FunctionCall(name=ZOOM, arguments=json.dumps({"reply": reply, "opened": self.opened}))]
+        return reply, [FunctionCall(name=tool.name, arguments=json.dumps({"reply": reply, "opened": self.opened}))]

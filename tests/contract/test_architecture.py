@@ -51,6 +51,9 @@ HOSTS = {
 READY_WITHOUT_HOSTS = ["cli", "outside.judge", "lmms_plugin.manifest", "verl_plugin.register"]
 """Beside all of `core` and `methods`."""
 
+WORLD_OF_ERGO = "panels"
+"""Its policy was taught the words of one paper, and its recipe measures that paper's reward."""
+
 NOT_PURE = {
     # what waits, measures time, reads the environment or does input and output
     *("asyncio", "concurrent", "http", "io", "logging", "os", "pathlib", "random", "select", "selectors", "shutil"),
@@ -146,10 +149,26 @@ def test_nobody_outside_methods_knows_a_paper() -> None:
     found = [
         f"{where(path, line)} imports {module}"
         for path in SOURCES
-        if part_of(module_of(path)) != "methods"
+        if part_of(module_of(path)) not in ("methods", WORLD_OF_ERGO)
         for module, line in imports(path)
         if any(module == paper or module.startswith(paper + ".") for paper in papers - inside)
     ]
+    assert not found, "\n".join(found)
+
+
+def test_nobody_outside_methods_says_a_papers_words() -> None:
+    """Names of its turns, its tag and its metrics stand in ``methods`` alone."""
+    may = ("methods", WORLD_OF_ERGO, "testing")  # the last plays replies of any kind to every method
+    found = []
+    for path, tree in TREES.items():
+        if part_of(module_of(path)) in may or path == PACKAGE / "core" / "first_version.py":
+            continue
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                words = node.value
+                if words in ("look", "zoom") or any(part in words for part in ("ergo/", "<zoom>", "look:")):
+                    found.append(f"{where(path, node.lineno)} says {words!r:.60}")
     assert not found, "\n".join(found)
 
 

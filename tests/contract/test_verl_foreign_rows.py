@@ -271,7 +271,7 @@ def test_rows_in_the_shape_of_known_sets(
     assert not any(TOOLS in prompt or FORMAT in prompt for prompt in prompts)
     for given, report in zip(read, reports(batch), strict=True):
         assert report["question"] == given.question.full
-        assert report["row"].rpartition(" ")[0] == given.name.rpartition(" ")[0]
+        assert report["task"] == given.data_source
         assert any(prompt.count("<|im_start|>user") == 2 and given.question.full in prompt for prompt in prompts)
     told = [record.getMessage() for record in caplog.records if "system message is not used" in record.getMessage()]
     assert [words.partition(":")[0] for words in told] == ["vstar 2381"]

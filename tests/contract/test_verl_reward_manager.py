@@ -106,7 +106,7 @@ def test_the_record_is_text_that_verl_takes_no_mean_of(tmp_path: Path) -> None:
     info = rewarded(panel_row(tmp_path), {"ergo": outcome().to_json()})["reward_extra_info"]
     record = json.loads(info[ROLLOUT_RECORD])
     assert Outcome.from_json(record["outcome"]) == outcome()
-    assert (record["row"], record["target_box_source"]) == ("panels 7", [0, 0, 56, 56])
+    assert (record["task"], record["doc_id"], record["target_box_source"]) == ("panels", "7", [0, 0, 56, 56])
     assert Path(record["image_path"]).is_file()
     means = process_validation_metrics(["panels"], ["u"], {name: [value] for name, value in info.items()})
     assert "accuracy" in means["panels"]

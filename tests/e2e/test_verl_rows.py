@@ -86,7 +86,7 @@ def trained(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         record = json.loads(rollout[ROLLOUT_RECORD])
         outcome = record["outcome"]
         replies = [turn["reply"] for turn in outcome["turns"]]
-        said[record["row"]] = (replies, outcome["boxes"]["crop"], [rollout[part] for part in PARTS])
+        said[record["task"], record["doc_id"]] = (replies, outcome["boxes"]["crop"], [rollout[part] for part in PARTS])
     return step, said
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ergo_plugins.core.images import size_of
-from ergo_plugins.report.rollouts import read_rollouts
+from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.judge_server import JudgeServer
 from tests.e2e.lmms_runs import make_panels
 from tests.e2e.verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl

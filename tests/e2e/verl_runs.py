@@ -64,7 +64,7 @@ def make_rows(folder: Path, samples: int = 12, *options: str) -> Path:
         make = f"{sys.executable} -m ergo_plugins.panels.make_data --split train --samples {samples} --out {panels}"
         subprocess.run(make.split(), check=True, env=ENVIRONMENT, capture_output=True)
     convert = (
-        "import argparse, sys; from ergo_plugins.data import command; parser = argparse.ArgumentParser(); "
+        "import argparse, sys; from ergo_plugins.commands import data as command; parser = argparse.ArgumentParser(); "
         "command.add_parser(parser.add_subparsers()); sys.exit(command.run(parser.parse_args(sys.argv[1:])))"
     )
     arguments = ["data", "panels", panels / "train.parquet", "--out", data, "--validation", "4", *options]

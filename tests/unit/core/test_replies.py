@@ -13,12 +13,11 @@ from ergo_plugins.core.questions import Option
 from ergo_plugins.core.replies import (
     LONGEST_SHOWN,
     is_well_formed_answer,
-    is_well_formed_look,
     outside_thinking,
     parse_answer,
-    parse_look,
     shown,
 )
+from ergo_plugins.methods.ergo import is_well_formed_look, parse_look
 from tests.unit.core.strange_replies import BOXES, LONG
 
 OPTIONS = tuple(Option(letter, text) for letter, text in zip("ABCD", ("red", "blue", "a man", "7"), strict=True))

@@ -17,8 +17,8 @@ from ergo_plugins.report.figures import read_figures
 from ergo_plugins.report.lines import Line, apart, lines, steps_of, ticks_of
 from ergo_plugins.report.pairs import Pair, changes, chosen, join
 from ergo_plugins.report.plots import WIDTH
-from ergo_plugins.report.rows import Row, UnreadableInput
-from ergo_plugins.report.training import points, read_training, running_mean
+from ergo_plugins.report.read.metrics import points, read_training, running_mean
+from ergo_plugins.report.read.rows import Row, UnreadableInput
 from tests.unit.report.journals import (
     HEADER,
     PageReader,

@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from ergo_plugins.core.outcome import Outcome
-from ergo_plugins.report.journal import read_journal
 from ergo_plugins.report.markup import LONGEST_TEXT
 from ergo_plugins.report.page import page
-from ergo_plugins.report.samples import join_verdicts
+from ergo_plugins.report.read.journal import read_journal
+from ergo_plugins.report.read.verdicts import join_verdicts
 from tests.unit.report.journals import PageReader, entry, outcome, sample, write_journal, write_previews, write_samples
 
 ATTACK = """</pre></article><script>alert(1)</script><img src=x onerror=alert(2)>"'&lt;b&gt;"""
@@ -127,7 +127,7 @@ def test_an_image_that_could_not_be_read_and_a_single_pass_have_their_cards(tmp_
     ):
         assert said in read.text
     two = outcome(box=None)
-    single = Outcome(method="ergo", source=two.source, turns=two.turns[1:], answer="B", single_pass_tokens=100)
+    single = Outcome(method="single_pass", source=two.source, turns=two.turns[1:], answer="B", single_pass_tokens=100)
     read, _ = made(write_journal(tmp_path, entry(0, single, extra={"target_box_source": [0, 0, 9, 9]})))
     assert "without zooming in" in read.text
     assert "usable box" not in read.text.split("The samples")[0]

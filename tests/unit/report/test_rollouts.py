@@ -13,8 +13,8 @@ from ergo_plugins.cli import main
 from ergo_plugins.core.geometry import Box
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.report.page import page
-from ergo_plugins.report.rollouts import is_rollouts, read_rollouts
-from ergo_plugins.report.rows import UnreadableInput
+from ergo_plugins.report.read.rollouts import is_rollouts, read_rollouts
+from ergo_plugins.report.read.rows import UnreadableInput
 from ergo_plugins.report.summary import summarise
 from tests.unit.report.journals import PageReader, outcome, write_journal
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ergo_plugins.core.geometry import Box
-from ergo_plugins.report.journal import read_journal
-from ergo_plugins.report.rows import UnreadableInput
-from ergo_plugins.report.samples import join_verdicts
+from ergo_plugins.report.read.journal import read_journal
+from ergo_plugins.report.read.rows import UnreadableInput
+from ergo_plugins.report.read.verdicts import join_verdicts
 from tests.unit.report.journals import HEADER, entry, outcome, sample, write_journal, write_samples
 
 

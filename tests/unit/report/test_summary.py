@@ -7,7 +7,7 @@ import pytest
 
 from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.core.statistics import percentile
-from ergo_plugins.report.rows import Row
+from ergo_plugins.report.read.rows import Row
 from ergo_plugins.report.summary import by_task, summarise, table
 from tests.unit.report.journals import outcome
 

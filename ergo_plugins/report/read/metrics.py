@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..methods import known_methods, story_of
+from ...methods import known_methods, story_of
 from .rows import UnreadableInput
 
 REWARD = "critic/rewards/mean"

@@ -1,4 +1,4 @@
-"""Values of files that reports are made of, checked once where they are read: whatever shows them may rely on them.
+"""Plain values as files hold them, checked once where they are read: whoever reads a record may rely on it.
 
 JSON as Python reads it may hold anything anywhere, NaN and infinities included.
 """
@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.geometry import Box, Size
-from ..core.outcome import Outcome
+from .geometry import Box, Size
+from .outcome import Outcome
 
 LARGEST_PX = 1_000_000
 """Longest side that is read as one."""

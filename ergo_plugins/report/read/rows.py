@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.geometry import Box, Size
-from ..core.outcome import Outcome
-from ..core.record import sample_key
+from ...core.geometry import Box, Size
+from ...core.outcome import Outcome
+from ...core.record import Entry, sample_key
 
 
 class UnreadableInput(ValueError):
@@ -63,6 +63,27 @@ class Row:
     metrics: Mapping[str, float] = field(default_factory=dict)
     target_box_source: Box | None = None
     target_coverage: float | None = None
+
+    @classmethod
+    def of(cls, entry: Entry, *, previews: Mapping[str, Path | Cut], **known: Any) -> Row:
+        """The row of a line that a host wrote.
+
+        Args:
+            previews: its pictures, found.
+            known: what else was found out, by the names of the attributes.
+        """
+        return cls(
+            task=entry.task,
+            split=entry.split,
+            doc_id=entry.doc_id,
+            question=entry.question,
+            returned=entry.returned,
+            outcome=entry.outcome,
+            repeat=entry.repeat,
+            previews=previews,
+            target_box_source=entry.target_box_source,
+            **known,
+        )
 
     @property
     def key(self) -> str:

@@ -12,12 +12,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.outcome import Outcome
-from ..core.record import ROLLOUT_RECORD
-from . import sound
+from ...core import plain as checked
+from ...core.record import ROLLOUT_RECORD, Entry, image_name
 from .rows import Cut, Row, Run, UnreadableInput
 
 PADDING = "pad"
@@ -116,29 +116,20 @@ def _object(file: Path, number: int, line: bytes) -> dict[str, Any]:
 
 def _row(file: Path, number: int, plain: Mapping[str, Any], images: Path | None, not_shown: Counter[str]) -> Row:
     try:
-        record = json.loads(plain[ROLLOUT_RECORD])
-        outcome = sound.outcome(record["outcome"])
-        task, _, index = sound.text(record, "row").rpartition(" ")
-        score = sound.number(plain["score"])
+        entry = Entry.from_json(json.loads(plain[ROLLOUT_RECORD]))
+        score = checked.number(plain["score"])
         if score is None and not isinstance(plain["score"], float):
             raise TypeError(f"the score is a number, got {plain['score']!r:.80}")
         session = re.search(r"_(\d+)_\d+$", str(plain.get("uid", "")))
-        return Row(
-            task=task or index,
-            split=f"step {plain['step']}",
-            doc_id=index,
-            repeat=int(session[1]) if session else 0,
-            question=sound.text(record, "question"),
-            returned=outcome.answer,
-            outcome=outcome,
-            previews=dict(_cuts(record.get("image_path"), outcome, images, not_shown)),
+        return Row.of(
+            replace(entry, split=f"step {plain['step']}", repeat=int(session[1]) if session else 0),
+            previews=dict(_cuts(entry, images, not_shown)),
             target=None if plain["gts"] is None else str(plain["gts"]),
-            correct=_VERDICTS.get(sound.number(plain.get("accuracy"))),
+            correct=_VERDICTS.get(checked.number(plain.get("accuracy"))),
             metrics={**({} if score is None else {"reward": score}), **_parts(plain)},
-            target_box_source=sound.box(record["target_box_source"]),
-            target_coverage=sound.number(plain.get("coverage")),
+            target_coverage=checked.number(plain.get("coverage")),
         )
-    except sound.FAULTS as damage:
+    except checked.FAULTS as damage:
         raise UnreadableInput(
             f"{file}, line {number}, is not a rollout with a record ({type(damage).__name__}: {damage})"
         ) from damage
@@ -146,17 +137,16 @@ def _row(file: Path, number: int, plain: Mapping[str, Any], images: Path | None,
 
 def _parts(plain: Mapping[str, Any]) -> dict[str, float]:
     """The parts of a reward that are numbers; verl writes NaN where there was none."""
-    numbers = {name: sound.number(value) for name, value in plain.items() if name not in _NO_PARTS}
+    numbers = {name: checked.number(value) for name, value in plain.items() if name not in _NO_PARTS}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _cuts(path: Any, outcome: Outcome, images: Path | None, not_shown: Counter[str]) -> Iterator[tuple[str, Cut]]:
+def _cuts(entry: Entry, images: Path | None, not_shown: Counter[str]) -> Iterator[tuple[str, Cut]]:
     """What each turn showed, to be cut out of the original again, if it lies in a file that is to be shown."""
+    outcome, path = entry.outcome, entry.image_path
     if outcome.source is None:
         return
-    if path is not None and not isinstance(path, str):
-        raise TypeError(f"image_path is the path of a file, got {path!r:.80}")
-    if not path:
+    if path is None:
         not_shown["in no file"] += 1
         return
     original = Path(path)
@@ -167,9 +157,9 @@ def _cuts(path: Any, outcome: Outcome, images: Path | None, not_shown: Counter[s
         not_shown["gone"] += 1
         return
     for turn in outcome.turns:
-        for shown in turn.shown[:1]:
+        for at, shown in enumerate(turn.shown):
             if shown.region_source is not None:
-                yield turn.name, Cut(original, outcome.source, shown.region_source, shown.view)
+                yield image_name(turn.name, at), Cut(original, outcome.source, shown.region_source, shown.view)
 
 
 def _notes(rows: int, without: int, not_shown: Mapping[str, int], *, torn: bool) -> Iterator[str]:

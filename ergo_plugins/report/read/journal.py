@@ -6,10 +6,9 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..core.geometry import Box
-from ..core.outcome import CROP, Outcome
-from ..core.record import JOURNAL_FORMAT, READABLE_FORMATS
-from . import sound
+from ...core import plain as checked
+from ...core.outcome import CROP
+from ...core.record import JOURNAL_FORMAT, READABLE_FORMATS, Entry
 from .rows import Row, Run, UnreadableInput
 
 
@@ -52,21 +51,10 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
 def _row(path: Path, number: int, line: bytes) -> Row:
     plain = _object(path, number, line)
     try:
-        outcome = sound.outcome(plain["outcome"])
-        target_box = sound.box((plain.get("extra") or {}).get("target_box_source"))
-        return Row(
-            task=sound.text(plain, "task"),
-            split=sound.text(plain, "split"),
-            doc_id=plain["doc_id"],
-            repeat=int(plain.get("repeat", 0)),
-            question=sound.text(plain, "question"),
-            returned=sound.text(plain, "returned"),
-            outcome=outcome,
-            previews={name: _beside(path, file) for name, file in (plain.get("previews") or {}).items()},
-            target_box_source=target_box,
-            target_coverage=_coverage(target_box, outcome),
-        )
-    except sound.FAULTS as damage:
+        entry = Entry.from_json(plain)
+        previews = {name: _beside(path, file) for name, file in entry.previews.items()}
+        return Row.of(entry, previews=previews, target_coverage=_coverage(entry))
+    except checked.FAULTS as damage:
         raise UnreadableInput(
             f"{path}, line {number}, is not a sample of a journal ({type(damage).__name__}: {damage})"
         ) from damage
@@ -84,8 +72,9 @@ def _object(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return plain
 
 
-def _coverage(target: Box | None, outcome: Outcome) -> float | None:
+def _coverage(entry: Entry) -> float | None:
     """Share of a known target inside the crop; None for a sample that was never asked to look."""
+    target, outcome = entry.target_box_source, entry.outcome
     was_asked = CROP in outcome.boxes or not outcome.turns
     if target is None or not was_asked:
         return None
