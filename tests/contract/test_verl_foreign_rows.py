@@ -18,10 +18,10 @@ from PIL import Image, ImageOps
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from ergo_plugins.core.record import ROLLOUT_RECORD
+from ergo_plugins.methods import tool_method
 from ergo_plugins.outside.image_files import open_image
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.rows import Row, RowError
-from ergo_plugins.verl_plugin.tool_parser import ZOOM
 from tests.contract.verl_parts import POLICY, Bench, ScriptedPolicy, rolled_out, tiny, tokenizer_and_processor
 from tests.e2e.judge_server import JudgeServer
 
@@ -392,7 +392,7 @@ def test_the_crop_tool_takes_every_form(photo: Path, tmp_path: Path) -> None:
     rows = []
     forms = ("bytes", "bytes and no path", "pixels", "path", "image", "file URL")
     for form in forms:
-        asked_again = {ZOOM: {"create_kwargs": {"question": QUESTION}}}
+        asked_again = {tool_method()[1].name: {"create_kwargs": {"question": QUESTION}}}
         made = row([FORMS[form](small)], "<image>What colour is the kite", "B", tools_kwargs=asked_again)
         rows += through_verl(tmp_path, [made], image=datasets.Image() if form == "pixels" else None)
     loop = "actor_rollout_ref.rollout"

@@ -75,7 +75,7 @@ def test_the_summary_is_for_programs(quickstart: Path, summary: dict[str, Any]) 
     assert 0 <= summary["accuracy"] <= 1
     assert summary["zoom_success"] >= 0.75
     assert summary["visual_tokens_look"] == TINY_ZOOM["coarse_tokens"]
-    entries = journal_entries(quickstart / "after" / "journal.jsonl")
+    entries = [entry["outcome"] for entry in journal_entries(quickstart / "after" / "journal.jsonl")]
     shown = [Box(*(entry["boxes"]["crop"] or [0, 0, *entry["source"]])) for entry in entries]
     views = [VisionGrid().fit(Size(int(box.width), int(box.height)), TINY_ZOOM["crop_tokens"]) for box in shown]
     assert summary["visual_tokens_answer"] == statistics.mean(VisionGrid().tokens(view) for view in views)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval_command
+from tests.e2e.scripted_server import serving
 from tests.e2e.verl_runs import ENVIRONMENT, make_rows, verl
 
 DOCUMENT = ROOT / "docs" / "your_own.md"
@@ -101,6 +102,16 @@ def test_vllm_says_the_same(installed: Path, panels: Path, tmp_path: Path) -> No
     said = [{d: e["outcome"]["turns"][0]["reply"] for d, e in run.by_doc.items()} for run in runs]
     assert said[0] == said[1]
     assert len(said[0]) == 12
+
+
+def test_a_server_is_asked_with_its_three_images(installed: Path, panels: Path, tmp_path: Path) -> None:
+    with serving(lambda _body, _number: "<think>striped</think><answer>B</answer>") as server:
+        engine = {"base_url": server.base_url}
+        run = evaluated("ergo_openai", installed, panels, tmp_path / "served", **engine)
+    assert run.exit_code == 0, run.log
+    assert [entry["returned"] for entry in run.entries] == ["B"] * 12
+    asked = [request["messages"][-1]["content"] for request in server.requests]
+    assert [[part["type"] for part in content].count("image_url") for content in asked] == [3] * 12
 
 
 @pytest.mark.beside
