@@ -91,8 +91,10 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
     if len(standing) == 1:
         return standing.pop()
     inside = _occurring(said, options)
+    if len(inside) != 1:
+        return None
     denied = _DENIED.search(text) or (_NEGATION.search(text) and not any(_NEGATION.search(o.text) for o in options))
-    return inside[0] if len(inside) == 1 and not denied else None
+    return None if denied else inside[0]
 
 
 def bare_answer(answer: str, options: Sequence[Option]) -> str:
