@@ -12,6 +12,9 @@ from .geometry import Box, Size
 CROP = "crop"
 """Name of the box that a method showed again in more detail."""
 
+OBJECT = "object"
+"""Name of the box that is itself the answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -98,6 +101,11 @@ class Outcome:
     def box_source(self) -> Box | None:
         """The crop, whole pixels of the original; None if the method showed none."""
         return self.boxes.get(CROP)
+
+    @property
+    def pointed_at(self) -> Box | None:
+        """Where the method points, for drawings: the crop, or else the object."""
+        return self.box_source or self.boxes.get(OBJECT)
 
     @property
     def area_ratio(self) -> float | None:

@@ -38,12 +38,13 @@ class ModelArguments:
     previews: int = 200
 
 
-def read_arguments(engine_name: str, given: Mapping[str, Any]) -> ModelArguments:
+def read_arguments(engine_name: str, given: Mapping[str, Any], *, preset: str | None = None) -> ModelArguments:
     """Sort the arguments of a model.
 
     Args:
         engine_name: a name in `engines.ENGINES`.
         given: as lmms-eval hands them over; ``pretrained`` is taken for ``model``.
+        preset: the method that the model is for; None if the arguments choose it.
 
     Raises:
         WrongArgument: an unknown argument (the message lists the known ones), one that is missing, or a value that is
@@ -53,6 +54,8 @@ def read_arguments(engine_name: str, given: Mapping[str, Any]) -> ModelArguments
     left = {("model" if name == "pretrained" else name): value for name, value in given.items()}
     if {"model", "pretrained"} <= set(given):
         raise WrongArgument("model and pretrained are the same argument; give one of them")
+    if preset is not None and left.setdefault("method", preset) != preset:
+        raise WrongArgument(f"{preset}_{engine_name} is for method={preset}; ergo_{engine_name} takes any method=")
     method = _method(left.get("method", DEFAULT))
     own, options = method_options(method), _annotations(engine_name)
     known = {*_RUN, *own, *options}

@@ -70,11 +70,13 @@ class ErgoModel(lmms):  # type: ignore[misc]
 
     is_simple = False
     engine_name: ClassVar[str]
+    shown_name: ClassVar[str]
+    preset: ClassVar[str | None] = None
 
     @classmethod
     def create_from_arg_string(cls, arg_string: str, additional_config: dict[str, Any] | None = None) -> Any:
         """As of `lmms`, which takes ``--model_args`` apart."""
-        with ending_the_run(f"ergo_{cls.engine_name} could not be opened", CHECK_THE_MODEL):
+        with ending_the_run(f"{cls.shown_name} could not be opened", CHECK_THE_MODEL):
             check_argument_text(arg_string)
             return super().create_from_arg_string(arg_string, additional_config)
 
@@ -83,7 +85,7 @@ class ErgoModel(lmms):  # type: ignore[misc]
     ) -> None:
         end_with_the_host()
         model = given.get("model", given.get("pretrained", ""))
-        with ending_the_run(f"ergo_{self.engine_name} could not be opened with model={model}", CHECK_THE_MODEL):
+        with ending_the_run(f"{self.shown_name} could not be opened with model={model}", CHECK_THE_MODEL):
             super().__init__()
             if int(os.environ.get("WORLD_SIZE", 1)) > 1:
                 raise WrongArgument(
@@ -92,7 +94,7 @@ class ErgoModel(lmms):  # type: ignore[misc]
                 )
             if max_batch_size is not None:
                 raise WrongArgument("--max_batch_size goes with --batch_size auto, which ergo models do not have")
-            self.arguments = read_arguments(self.engine_name, given)
+            self.arguments = read_arguments(self.engine_name, given, preset=self.preset)
             images = options_for_images(self.engine_name, self.arguments.method.images)
             self.engine = open_engine(
                 self.engine_name, **{**images, **self.host_options(batch_size, device), **self.arguments.engine}
@@ -115,11 +117,11 @@ class ErgoModel(lmms):  # type: ignore[misc]
         """
         if device is not None:
             raise WrongArgument(
-                f"ergo_{self.engine_name} takes no --device (got {device!r}); CUDA_VISIBLE_DEVICES chooses vLLM's GPUs"
+                f"{self.shown_name} takes no --device (got {device!r}); CUDA_VISIBLE_DEVICES chooses vLLM's GPUs"
             )
         if str(batch_size) != "1":
             logger.warning(
-                f"--batch_size {batch_size} has no effect on ergo_{self.engine_name}: concurrency= in --model_args "
+                f"--batch_size {batch_size} has no effect on {self.shown_name}: concurrency= in --model_args "
                 "says how many requests are under way"
             )
         return {}
@@ -185,12 +187,14 @@ class ErgoVLLM(ErgoModel):
     """``--model ergo_vllm``: `engines.vllm.VLLMEngine`."""
 
     engine_name = "vllm"
+    shown_name = "ergo_vllm"
 
 
 class ErgoHF(ErgoModel):
     """``--model ergo_hf``: `engines.hf.HFEngine`; takes lmms-eval's batch size for its concurrency, and its device."""
 
     engine_name = "hf"
+    shown_name = "ergo_hf"
 
     def host_options(self, batch_size: int | str, device: str | None) -> dict[str, Any]:
         return {"concurrency": as_kind("--batch_size", batch_size, int, least=1), "device": device}
@@ -200,6 +204,24 @@ class ErgoOpenAI(ErgoModel):
     """``--model ergo_openai``: `engines.openai.OpenAIEngine`."""
 
     engine_name = "openai"
+    shown_name = "ergo_openai"
+
+
+CLASSES = {cls.engine_name: cls for cls in (ErgoVLLM, ErgoHF, ErgoOpenAI)}
+
+
+def model_class(name: str, engine: str, preset: str | None) -> type[ErgoModel]:
+    """The class of a model by its name.
+
+    Args:
+        name: what users call it.
+        engine: which engine it has.
+        preset: the method that it is for; None for a model that is told by ``method=``.
+    """
+    base = CLASSES[engine]
+    if preset is None:
+        return base
+    return type(name, (base,), {"preset": preset, "shown_name": name, "__doc__": f"``--model {name}``"})
 
 
 def _result(entry: Entry) -> GenerationResult:

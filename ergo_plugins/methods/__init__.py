@@ -11,6 +11,7 @@ from .base import Method, Story, Tool
 
 METHODS = {
     "ergo": "ergo_plugins.methods.ergo:ERGO",
+    "egm": "ergo_plugins.methods.egm:EGM",
     "single_pass": "ergo_plugins.methods.single_pass:SINGLE_PASS",
 }
 """Name and address of each method that ships with the package."""

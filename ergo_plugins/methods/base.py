@@ -16,8 +16,11 @@ from ..core.outcome import Outcome
 from ..core.questions import Option, Question
 from ..core.turns import Episode
 
-TargetKind = Literal["option", "number", "text", "judge"]
-"""How an answer is compared with the target: as `core.answers.matches` does, or by a judge who reads both."""
+TargetKind = Literal["option", "number", "text", "judge", "box"]
+"""How an answer is compared with the target: as `core.answers.matches` does, by a judge, or as a place."""
+
+Need = Literal["target_box"]
+"""What a training row has to hold for a method."""
 
 Render = Callable[..., Image.Image]
 """Makes views, as `core.images.render`; a host that plays many episodes of one image may share them."""
@@ -68,8 +71,11 @@ class Target:
             tolerance: for number answers, the largest relative difference that still counts as equal.
 
         Raises:
-            ValueError: the kind is ``judge``, which no rule decides; or the target is not of its kind.
+            ValueError: the kind is ``judge``, which no rule decides, or ``box``, which is no text; or the target is not
+                of its kind.
         """
+        if self.kind == "box":
+            raise ValueError("the row wants a box, and this method answers with text; train it with a grounding method")
         if self.kind == "judge":
             raise ValueError("an answer of kind 'judge' is compared by a judge")
         return matches(prediction, self.answer, self.kind, options=self.options, tolerance=tolerance)
@@ -170,6 +176,7 @@ class Method(ABC):
         reward: the same of the reward's weights.
         images: most images in a conversation.
         story: words for the report.
+        needs: what every training row has to hold.
         tool: for methods that verl's own tool loop can play.
     """
 
@@ -178,6 +185,7 @@ class Method(ABC):
     reward: ClassVar[type[Any]]
     images: ClassVar[int] = 1
     story: ClassVar[Story] = Story()
+    needs: ClassVar[frozenset[Need]] = frozenset()
     tool: ClassVar[Tool | None] = None
 
     @abstractmethod

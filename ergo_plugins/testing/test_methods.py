@@ -36,6 +36,12 @@ TARGETS = (
     Target("blue", "text"),
     Target("a blue boat", "judge"),
 )
+PLACE = Target("[1, 1, 30, 40]", "box", box_source=Box(1, 1, 30, 40))
+
+
+def targets(method: Method) -> tuple[Target, ...]:
+    """Targets that a method can be rewarded by."""
+    return (PLACE,) if "target_box" in method.needs else TARGETS
 
 
 @pytest.fixture(params=known_methods())
@@ -99,7 +105,7 @@ def test_a_score_has_the_same_parts_whatever_happened(method: Method) -> None:
     weights, keys = method.reward(), set[tuple[str, ...]]()
     unread = Outcome(method=method.name, problems=("image: damaged",))
     for outcome in (*every_outcome(method), unread):
-        for target in TARGETS:
+        for target in targets(method):
             inquiries = method.inquiries(outcome, target, weights)
             assert len({inquiry.name for inquiry in inquiries}) == len(inquiries)
             for inquiry in inquiries:
@@ -114,7 +120,7 @@ def test_a_score_has_the_same_parts_whatever_happened(method: Method) -> None:
 
 
 def test_shaping_keeps_the_number_of_rollouts(method: Method) -> None:
-    weights, target = method.reward(), TARGETS[0]
+    weights, target = method.reward(), targets(method)[0]
     scores = []
     for outcome in every_outcome(method):
         findings = {inquiry.name: True for inquiry in method.inquiries(outcome, target, weights)}

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..core.answers import matches, number
+from ..core.geometry import RELATIVE_EXTENT, Box
 from ..core.questions import Option
 from ..methods.base import TargetKind
 
@@ -56,6 +57,47 @@ def wanted(value: Any) -> str:
     if not text:
         raise ValueError("ground_truth is empty")
     return text
+
+
+def is_box(value: Any) -> bool:
+    """Whether a row's ``ground_truth`` is four numbers, which nothing but a box is."""
+    corners = value.tolist() if hasattr(value, "tolist") else value
+    return isinstance(corners, list | tuple) and len(corners) == 4 and all(map(_is_number, corners))
+
+
+def box_of(value: Any, extra: Mapping[str, Any], data_source: str) -> Box:
+    """The box that a row's ``ground_truth`` is, in pixels of the original.
+
+    Args:
+        value: four numbers.
+        extra: of the row; ``box_frame`` says what they are, ``pixels`` of the original or ``thousandths`` of its sides,
+            and for these ``width`` and ``height`` are the original's. Rows of EGM's own files, whose data source is
+            ``grounding``, are in thousandths.
+
+    Raises:
+        ValueError: it is no box with an area, or its frame or the original's size is not known.
+    """
+    if not is_box(value):
+        raise ValueError(f"ground_truth is to be a box [x1, y1, x2, y2], got {value!r:.80}")
+    x1, y1, x2, y2 = (float(corner) for corner in value)
+    if not (x1 < x2 and y1 < y2):
+        raise ValueError(f"the box of ground_truth has no area: {[x1, y1, x2, y2]}")
+    frame = extra.get("box_frame", "thousandths" if data_source == "grounding" else None)
+    if frame == "pixels":
+        return Box(x1, y1, x2, y2)
+    if frame != "thousandths":
+        raise ValueError(
+            f"extra_info.box_frame is 'pixels' of the original or 'thousandths' of its sides, got {frame!r:.80}"
+        )
+    given = [extra.get("width"), extra.get("height")]
+    sides = [side.item() if hasattr(side, "item") else side for side in given]
+    if not all(isinstance(side, int) and side > 0 for side in sides):
+        raise ValueError(f"a box in thousandths needs extra_info.width and height of the original, got {sides}")
+    return Box(x1, y1, x2, y2).scaled(sides[0] / RELATIVE_EXTENT, sides[1] / RELATIVE_EXTENT)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def kind_of(answer: str, options: Sequence[Option]) -> TargetKind:

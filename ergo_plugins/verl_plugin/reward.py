@@ -11,7 +11,7 @@ from ..core.record import ROLLOUT_RECORD
 from ..methods.base import Score
 from ..outside.judge import Effort
 from .records import SECONDS, as_text, recorded
-from .rows import Row
+from .rows import Row, RowError
 from .settings import Settings
 from .verifier import Verifier
 
@@ -60,6 +60,8 @@ class Rewarder:
             JudgeError, RowError, ValueError: there is no reward.
         """
         method, weights, effort = self.settings.method, self.settings.reward, Effort()
+        if "target_box" in method.needs and row.target.box_source is None:
+            raise RowError(f"{row.name} has no target_box, and the method {method.name} is rewarded by it")
         try:
             outcome = recorded(extra_fields, response, method.name, may_lack=may_lack)
         except ValueError as error:

@@ -25,7 +25,7 @@ from ..core.geometry import Box
 from ..core.questions import Question, split_question
 from ..methods.base import Target, TargetKind
 from ..outside.image_files import ImageValue, path_of
-from .ground_truth import checked, kind_of, wanted
+from .ground_truth import box_of, checked, is_box, kind_of, wanted
 from .messages import Said, read_messages, without_marks
 
 IMAGE = "ergo_image"
@@ -125,8 +125,11 @@ def _question(extra: Mapping[str, Any], said: Said | None) -> str:
 
 
 def _target(row: Mapping[str, Any], extra: Mapping[str, Any], question: Question) -> Target:
-    answer = wanted(_mapping("reward_model", row.get("reward_model")).get("ground_truth"))
-    kind = extra.get("answer_kind")
+    truth, kind = _mapping("reward_model", row.get("reward_model")).get("ground_truth"), extra.get("answer_kind")
+    if kind == "box" or (kind is None and is_box(truth)):
+        box = _box(extra.get("target_box")) or box_of(truth, extra, str(row.get("data_source", "")))
+        return Target(answer=str(list(box.as_tuple())), kind="box", box_source=box)
+    answer = wanted(truth)
     kind = kind_of(answer, question.options) if kind is None else kind
     if kind not in get_args(TargetKind):
         raise ValueError(f"answer_kind is one of {', '.join(get_args(TargetKind))}, got {kind!r:.80}")

@@ -24,6 +24,7 @@ from ergo_plugins.core.outcome import Outcome
 from ergo_plugins.lmms_plugin import manifest
 from ergo_plugins.lmms_plugin.ending import ending_the_run
 from ergo_plugins.lmms_plugin.models import AnswerText, ErgoHF
+from ergo_plugins.methods import DEFAULT, known_methods
 from tests.e2e.lmms_runs import POLICY, TINY_ZOOM
 
 QUESTION = "Which pattern fills the red tile?\n(A) plain\n(B) checkered"
@@ -158,7 +159,16 @@ def test_a_registry_that_moved(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_models_are_found_where_lmms_eval_looks_for_them() -> None:
     assert {model.chat_class_path for model in manifest.manifests()} == {
-        f"ergo_plugins.lmms_plugin.manifest.{name}" for name in ("ErgoVLLM", "ErgoHF", "ErgoOpenAI")
+        f"ergo_plugins.lmms_plugin.manifest.{name}"
+        for name in (
+            *("ErgoVLLM", "ErgoHF", "ErgoOpenAI"),
+            *(
+                f"{method}_{engine}"
+                for method in known_methods()
+                if method != DEFAULT
+                for engine in ("vllm", "hf", "openai")
+            ),
+        )
     }
     with pytest.raises(AttributeError, match="no attribute ErgoGGUF"):
         _ = manifest.ErgoGGUF

@@ -67,7 +67,9 @@ def test_a_zoom_that_is_off_is_the_single_pass(off: Any) -> None:
 
 
 def test_an_argument_of_another_method_is_refused_by_name() -> None:
-    with pytest.raises(WrongArgument, match=r"no argument crop_tokens; .*method=single_pass, one of ergo, single_pass"):
+    with pytest.raises(
+        WrongArgument, match=r"no argument crop_tokens; .*method=single_pass, one of .*ergo, .*single_pass"
+    ):
         read_arguments("hf", {"model": "m", "method": "single_pass", "crop_tokens": 640})
     with pytest.raises(WrongArgument, match=r"no method 'nonsense'; known are ergo, single_pass"):
         read_arguments("hf", {"model": "m", "method": "nonsense"})
@@ -106,3 +108,10 @@ def test_a_wrong_argument_is_refused(engine: str, given: dict[str, Any], said: s
 def test_a_missing_prompts_file_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml"):
         read_arguments("hf", {"model": "m", "prompts": "nowhere.yaml"})
+
+
+def test_a_preset_is_its_method_and_no_other() -> None:
+    assert read_arguments("hf", {"model": "m"}, preset="egm").method.name == "egm"
+    assert read_arguments("hf", {"model": "m", "method": "egm"}, preset="egm").method.name == "egm"
+    with pytest.raises(WrongArgument, match="egm_hf is for method=egm; ergo_hf takes any"):
+        read_arguments("hf", {"model": "m", "method": "ergo"}, preset="egm")

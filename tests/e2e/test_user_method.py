@@ -105,7 +105,7 @@ def test_vllm_says_the_same(installed: Path, panels: Path, tmp_path: Path) -> No
 
 
 def test_a_server_is_asked_with_its_three_images(installed: Path, panels: Path, tmp_path: Path) -> None:
-    with serving(lambda _body, _number: "<think>striped</think><answer>B</answer>") as server:
+    with serving(lambda _body, _number: (200, "<think>striped</think><answer>B</answer>")) as server:
         engine = {"base_url": server.base_url}
         run = evaluated("ergo_openai", installed, panels, tmp_path / "served", **engine)
     assert run.exit_code == 0, run.log
