@@ -67,11 +67,9 @@ def test_a_zoom_that_is_off_is_the_single_pass(off: Any) -> None:
 
 
 def test_an_argument_of_another_method_is_refused_by_name() -> None:
-    with pytest.raises(
-        WrongArgument, match=r"no argument crop_tokens; .*method=single_pass, one of .*ergo, .*single_pass"
-    ):
+    with pytest.raises(WrongArgument, match=r"no argument crop_tokens; .*method=single_pass, one of .*ergo"):
         read_arguments("hf", {"model": "m", "method": "single_pass", "crop_tokens": 640})
-    with pytest.raises(WrongArgument, match=r"no method 'nonsense'; known are ergo, single_pass"):
+    with pytest.raises(WrongArgument, match=r"no method 'nonsense'; known are .*ergo, .*single_pass"):
         read_arguments("hf", {"model": "m", "method": "nonsense"})
 
 
