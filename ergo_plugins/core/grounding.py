@@ -20,7 +20,7 @@ Convention = Literal["shares", "json", "json or null"]
 whether "there is none" is an answer."""
 
 SMALLEST_PX = 1.0
-"""Shortest side of a box that is handed on, pixels of the original."""
+"""Shortest side of a box that is handed over, pixels of the original."""
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 _FOUR = r"(?:\s*,\s*|\s+)".join([f"({_NUMBER})"] * 4)
@@ -101,7 +101,7 @@ def _boxes(text: str) -> tuple[str, list[tuple[str, str, str, str]]] | None:
 
 
 def on_source(box_frame: Box, frame: Size, source: Size) -> tuple[Box | None, tuple[str, ...]]:
-    """The box on the original, exactly: mapped, clamped, and nothing else unless it is thinner than a pixel.
+    """The box on the original, exactly: mapped and clamped, and nothing else.
 
     Args:
         box_frame: the box in the coordinates the model writes.
@@ -115,11 +115,7 @@ def on_source(box_frame: Box, frame: Size, source: Size) -> tuple[Box | None, tu
     if box.x1 >= source.width or box.y1 >= source.height or box.x2 <= 0 or box.y2 <= 0:
         return None, ()
     clamped = box.clamped(source)
-    repairs = ["clamped"] if clamped != box else []
-    x1, x2 = _widened(clamped.x1, clamped.x2, source.width)
-    y1, y2 = _widened(clamped.y1, clamped.y2, source.height)
-    wide = Box(x1, y1, x2, y2)
-    return wide, tuple(repairs + (["grown to one pixel"] if wide != clamped else []))
+    return clamped, ("clamped",) if clamped != box else ()
 
 
 def _widened(low: float, high: float, limit: float) -> tuple[float, float]:
@@ -183,7 +179,7 @@ def expression_of(request: str) -> str:
 
 
 def handed_over(box: Box | None, source: Size, convention: Convention | None) -> str:
-    """A box as a benchmark reads it: one, ordered, inside the image, with an area.
+    """A box as a benchmark reads it: one, ordered, inside the image, no side shorter than a pixel.
 
     Args:
         box: pixels of the original, as `on_source` leaves it; None for none.
@@ -192,6 +188,9 @@ def handed_over(box: Box | None, source: Size, convention: Convention | None) ->
     """
     if box is None:
         return '{"bbox_2d": null}' if convention == "json or null" else "none"
+    x1, x2 = _widened(box.x1, box.x2, source.width)
+    y1, y2 = _widened(box.y1, box.y2, source.height)
+    box = Box(x1, y1, x2, y2)
     if convention == "shares":
         box = box.scaled(1 / source.width, 1 / source.height)
     numbers = ", ".join(_plain(value) for value in box.as_tuple())

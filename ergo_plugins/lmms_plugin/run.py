@@ -8,6 +8,7 @@ from dataclasses import asdict
 from loguru import logger
 from tqdm import tqdm
 
+from ..core.geometry import Box
 from ..core.outcome import Outcome
 from ..core.questions import Question
 from ..core.record import Entry
@@ -62,7 +63,7 @@ class _Run:
     ) -> None:
         self._engine, self._arguments, self._journal = engine, arguments, journal
         self._samples = {sample.key: sample for sample in samples}
-        self._questions: dict[str, Question] = {}
+        self._opened: dict[str, tuple[Question, Box | None]] = {}
         self.entries = dict(journal.entries) if journal else {}
         kept = sum(1 for entry in self.entries.values() if entry.previews)
         self._previews = Previews.beside(arguments.journal, arguments.previews - kept)
@@ -94,7 +95,8 @@ class _Run:
         self.progress.update()
 
     def _entry(self, sample: Sample, outcome: Outcome) -> Entry:
-        asked = self._questions.pop(sample.key, None) or Question(sample.text, sample.text, sample.context_options())
+        unread = Question(sample.text, sample.text, sample.context_options()), None
+        asked, target = self._opened.pop(sample.key, unread)
         return Entry(
             task=sample.task,
             split=sample.split,
@@ -104,17 +106,18 @@ class _Run:
             returned=self._arguments.method.returned(outcome, asked),
             outcome=outcome,
             previews=self._previews.of(sample.key),
+            target_box_source=target,
         )
 
     def _open(self, sample: Sample) -> Episode:
         with naming(sample.key):
             try:
-                image, question = sample.open()
+                opened = sample.open()
             except UnusableSample as unusable:
                 return _unusable(self._arguments.method.name, unusable)
-            self._questions[sample.key] = question
+            self._opened[sample.key] = opened.question, opened.target_box_source
             method, config = self._arguments.method, self._arguments.config
-            episode = method.episode(base.Sample(image, question), config, self._engine.grid)
+            episode = method.episode(base.Sample(opened.image, opened.question), config, self._engine.grid)
             return _named(sample.key, self._previews.watched(sample.key, episode))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
 
+from ..core.geometry import Box
 from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
@@ -58,6 +59,21 @@ def naming(key: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """What a sample is about.
+
+    Attributes:
+        image: the original, RGB.
+        question: what is asked.
+        target_box_source: the column ``target_box`` of the document, where it has one; pixels of the original.
+    """
+
+    image: Image.Image
+    question: Question
+    target_box_source: Box | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One request.
 
@@ -87,14 +103,15 @@ class Sample:
         """The options in the host's text, for a sample that could not be opened."""
         return () if _is_blank(self.text) else split_question(self.text).options
 
-    def open(self) -> tuple[Image.Image, Question]:
+    def open(self) -> Opened:
         """Decode the image and take the question apart.
 
         Raises:
             UnusableSample: the image is missing or damaged, or the question is empty or no text.
             UnusableTask: the task does not have one image and one question a sample.
         """
-        images, texts = _contents(self.key, self._messages())
+        row, messages = self._messages()
+        images, texts = _contents(self.key, messages)
         if len(images) != 1 or not texts:
             raise UnusableTask(
                 f"{self.key} has {len(images)} images and {len(texts)} texts; the zoom works on tasks with one image "
@@ -107,14 +124,14 @@ class Sample:
             if error.errno is None or is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
             raise
-        return image, question
+        return Opened(image, question, _target_box(row))
 
-    def _messages(self) -> Any:
-        """The host's messages. The document is read once: lmms-eval decodes its image anew at every access."""
+    def _messages(self) -> tuple[Any, Any]:
+        """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""
         row = None
         try:
             row = self._docs[self.doc_id]
-            return self._doc_to_messages(row)
+            return row, self._doc_to_messages(row)
         except Exception as error:
             if is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
@@ -159,6 +176,15 @@ def _contents(key: str, messages: Sequence[dict[str, Any]]) -> tuple[list[Any], 
             else:
                 raise UnusableTask(f"{key}: a task with {part['type']} input; the zoom works on images")
     return images, texts
+
+
+def _target_box(row: Any) -> Box | None:
+    """Where the evidence lies, if the document says it as our own tasks do; stock tasks have no such column."""
+    corners = row.get("target_box") if isinstance(row, Mapping) else None
+    if not isinstance(corners, list | tuple) or len(corners) != 4:
+        return None
+    x1, y1, x2, y2 = map(float, corners)
+    return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
 def _asked(texts: Sequence[Any]) -> Question:

@@ -40,6 +40,8 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
         facts.append(seconds(outcome.seconds))
     if row.target_coverage is not None:
         facts.append(f"{percent(row.target_coverage)} of the evidence in the close-up")
+    if row.overlap is not None:
+        facts.append(f"{percent(row.overlap)} in common with the true box")
     shown = row.metrics if row.correct is None else [name for name in _REWARD if name in row.metrics]
     facts += [f"{escaped(name)} {row.metrics[name]:g}" for name in shown]
     problems = "".join(f"<li>{escaped(problem)}</li>" for problem in outcome.problems)
@@ -64,10 +66,11 @@ def _sort_keys(number: int, row: Row) -> str:
         "task": row.task,
         "verdict": VERDICTS[row.correct][1],
         "problems": " ".join(sorted(failure_kinds(outcome))),
-        "box": "yes" if outcome.box_source else "no",
+        "box": "yes" if outcome.pointed_at else "no",
         "tokens": outcome.visual_tokens,
         "seconds": outcome.seconds,
         "area": outcome.area_ratio,
+        "overlap": row.overlap,
     }
     return " ".join(f'data-{name}="{escaped(value)}"' for name, value in keys.items() if value is not None)
 
@@ -114,7 +117,7 @@ def figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | Non
         for at, shown in enumerate(turn.shown):
             is_part = shown.region_source is not None and shown.region_source != whole(source)
             points_back = CROP in outcome.boxes and number > 0
-            over = "" if is_part or points_back else boxes_over(source, outcome.box_source, target)
+            over = "" if is_part or points_back else boxes_over(source, outcome.pointed_at, target)
             title = story.shown.get(turn.name, turn.name).capitalize() if len(outcome.turns) > 1 else "The picture"
             if shown.region_source is not None and is_part:
                 said = f"<b>{escaped(title)}</b> {percent(shown.region_source.area / source.area)} of the picture"

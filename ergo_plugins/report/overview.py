@@ -8,7 +8,7 @@ from typing import Any
 
 from ..methods.base import Story
 from .markup import UNKNOWN, count, escaped, percent, seconds
-from .plots import Bar, bins, columns, horizontal
+from .plots import Bar, bins, columns, horizontal, scatter
 from .read.rows import Row
 from .summary import tokens_by_turn
 
@@ -55,6 +55,13 @@ def plots(rows: Sequence[Row], summary: Mapping[str, Any], story: Story) -> str:
     areas = [row.outcome.area_ratio for row in rows if row.outcome.area_ratio is not None]
     if areas:
         shown.append(_area_plot(areas))
+    places = [
+        (row.target_box_source.area**0.5, row.overlap)
+        for row in rows
+        if row.target_box_source is not None and row.overlap is not None
+    ]
+    if places:
+        shown.append(_overlap_plot(places))
     times = [row.outcome.seconds for row in rows if row.outcome.seconds is not None]
     if times:
         shown.append(_latency_plot(times, summary))
@@ -131,6 +138,20 @@ def _area_plot(areas: Sequence[float]) -> str:
     drawn = columns(counts, ticks=ticks, description=f"Samples by the close-up's share of the picture. {said}")
     return panel(
         "How much of the picture the close-up shows", drawn, "Samples by the crop's share of the area, in per cent."
+    )
+
+
+def _overlap_plot(places: Sequence[tuple[float, float]]) -> str:
+    right = sum(overlap >= 0.5 for _, overlap in places)
+    said = f"Overlap with the true box by its size. {right} of {len(places)} reach one half."
+    drawn = scatter(
+        places, x_label="side of the true box, pixels of the original", marks=[(0.5, "½")], description=said
+    )
+    mean = percent(sum(overlap for _, overlap in places) / len(places))
+    return panel(
+        "Overlap by the size of the object",
+        drawn,
+        f"Intersection over union, one dot a sample; on average {mean}, and {percent(right / len(places))} reach one half.",
     )
 
 

@@ -81,6 +81,35 @@ def columns(
     return svg(_HEIGHT, drawn + labels, description)
 
 
+def scatter(
+    places: Sequence[tuple[float, float]], *, x_label: str, marks: Sequence[tuple[float, str]], description: str
+) -> str:
+    """A dot for each of some ``(x, share)``; ``x`` from 0 on, the share from 0 below to 1 above.
+
+    Args:
+        x_label: what ``x`` is.
+        marks: ``(share, label)`` of horizontal lines.
+        description: what the plot shows, for those who cannot see it.
+    """
+    room, floor = WIDTH - 2 * _SIDE, _HEIGHT - _BOTTOM
+    step = round_step((max((x for x, _ in places), default=0.0) or 1.0) / 5)
+    farthest = step * math.ceil(max((x for x, _ in places), default=0.0) / step or 1)
+    drawn = [f'<line class="axis" x1="0" y1="{floor}" x2="{WIDTH}" y2="{floor}"/>']
+    for share, label in marks:
+        y = floor - share * (floor - _TOP)
+        drawn.append(f'<line class="mark" x1="{_SIDE}" y1="{y:.1f}" x2="{WIDTH - _SIDE}" y2="{y:.1f}"/>')
+        drawn.append(_text("mark", _SIDE / 2, y + 3, label))
+    drawn += [
+        f'<circle class="bar dot" cx="{_SIDE + x / farthest * room:.1f}" cy="{floor - share * (floor - _TOP):.1f}" r="2.5"/>'
+        for x, share in places
+    ]
+    for i in range(round(farthest / step) + 1):
+        label = f"{i * step:g}"
+        drawn.append(_text("tick", _inside(_SIDE + i * step / farthest * room, label), floor + 16, label))
+    drawn.append(_text("tick", WIDTH / 2, floor + 30, x_label))
+    return svg(_HEIGHT + 14, drawn, description)
+
+
 def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[float, list[int], bool]:
     """``(width, counts, open)`` of equal bins from 0, the width being 1, 2 or 5 times a power of ten.
 

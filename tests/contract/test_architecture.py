@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lmms_plugin": {"core", "methods", "outside", "engines"},
     "verl_plugin": {"core", "methods", "outside", "cpu"},
     "python_api": {"core", "methods", "outside", "engines"},
+    "tasks": {"core", "usage"},
     "testing": {"core", "methods", "engines"},
     "panels": {"core", "methods", "outside", "report", "cpu"},
     "commands": {"core", "methods", "outside", "engines", "report", "data", "usage"},

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...core.geometry import Box, Size
-from ...core.outcome import Outcome
+from ...core.grounding import iou
+from ...core.outcome import OBJECT, Outcome
 from ...core.record import Entry, sample_key
 
 
@@ -89,6 +90,13 @@ class Row:
     def key(self) -> str:
         """Its name, as in errors and journals."""
         return sample_key(self.task, self.split, self.doc_id, self.repeat)
+
+    @property
+    def overlap(self) -> float | None:
+        """Intersection over union of the box that is the answer and the true one; None if there is no such thing."""
+        if OBJECT not in self.outcome.boxes or self.target_box_source is None:
+            return None
+        return iou(self.outcome.boxes[OBJECT], self.target_box_source)
 
     @property
     def went_wrong(self) -> bool:

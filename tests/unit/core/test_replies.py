@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ergo_plugins.core.answers import bare_answer, extract_letter, matches
+from ergo_plugins.core.grounding import parse_located
 from ergo_plugins.core.questions import Option
 from ergo_plugins.core.replies import (
     LONGEST_SHOWN,
@@ -17,6 +18,7 @@ from ergo_plugins.core.replies import (
     parse_answer,
     shown,
 )
+from ergo_plugins.methods.egm import is_well_formed as is_well_formed_grounding
 from ergo_plugins.methods.ergo import is_well_formed_look, parse_look
 from tests.unit.core.strange_replies import BOXES, LONG
 
@@ -45,6 +47,8 @@ READERS: dict[Callable[[str], object], tuple[str, ...]] = {
     letter: ("", "the answer", "the answer is", "\\boxed{", "A", "(A", "Zz"),
     open_answer: ("", "Yes"),
     number_match: ("", "$", "-", "7"),
+    parse_located: ("", "<box>[", "[1, 2,", "<think></think>[1"),
+    is_well_formed_grounding: ("", "<think>", "<think></think>[{"),
 }
 """All that read model text, and what a long run can follow so that their patterns match for long before they fail."""
 

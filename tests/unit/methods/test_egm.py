@@ -188,18 +188,19 @@ def test_the_box_is_handed_over_as_the_request_wants_it(request_text: str, retur
 def test_boxes_over_the_edge_without_area_and_outside() -> None:
     assert asked("[-50, 200, 500, 1600]").boxes[OBJECT] == Box(0, 40, 200, 200)
     thin = asked("[500, 500, 500, 500]")
-    assert thin.boxes[OBJECT] == Box(199.5, 99.5, 200.5, 100.5)
-    assert "locate: grown to one pixel" in thin.repairs
+    assert thin.boxes[OBJECT] == Box(200, 100, 200, 100), "the record keeps what was said"
+    assert EGM.returned(thin, split_question("the red mug")) == '{"bbox_2d": [199.5, 99.5, 200.5, 100.5]}'
     outside = asked("[1200, 1200, 1300, 1300]")
     assert outside.boxes[OBJECT] is None
     assert outside.problems == ("locate: the box lies outside the image",)
     assert EGM.returned(outside, split_question(OR_NULL)) == '{"bbox_2d": null}'
     assert EGM.returned(outside, split_question(SHARES)) == "none"
-    assert on_source(Box(0, 0, 1, 1), Size(1000, 1000), Size(1, 1)) == (Box(0, 0, 1, 1), ("grown to one pixel",))
+    assert on_source(Box(0, 0, 1, 1), Size(1000, 1000), Size(1, 1)) == (Box(0, 0, 0.001, 0.001), ())
+    assert handed_over(Box(0, 0, 0.001, 0.001), Size(1, 1), "json") == '{"bbox_2d": [0, 0, 1, 1]}'
 
 
 def test_numbers_are_written_without_exponents() -> None:
-    assert handed_over(Box(0.000012345, 0, 1, 1), Size(1, 1), "shares") == "[0.000012345, 0, 1, 1]"
+    assert handed_over(Box(0.000012345, 0, 5, 5), Size(5, 5), "json") == '{"bbox_2d": [0.000012345, 0, 5, 5]}'
     assert handed_over(Box(0, 0, 1, 1), Size(10**6, 10**6), "shares") == "[0, 0, 0.000001, 0.000001]"
 
 
