@@ -16,9 +16,10 @@ from PIL import Image
 
 from ..core.geometry import Coordinates, VisionGrid
 from ..core.questions import Question
+from ..data import known_sources, reader_named
 from ..data.rows import FirstTurn, Row, row, schema, tool_row
 from ..data.samples import BadSample, Checked, Counts, check, split_by_image
-from ..data.sources import SOURCES, Source
+from ..data.sources import Source
 from ..methods import tool_method
 from ..methods.base import Sample
 from ..methods.prompts import read_prompts
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="turn a training set into verl's parquet",
         description="Write train.parquet, validation.parquet and counts.json. Images stay where they are.",
     )
-    parser.add_argument("source", choices=SOURCES, help="which set")
+    parser.add_argument("source", help=f"which set: {', '.join(known_sources())}")
     parser.add_argument("file", type=Path, nargs="+", help=".json, .jsonl or .parquet")
     parser.add_argument("--images", type=Path, help="folder of the images; by default the file's own")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Convert, and print what was kept and what was left out and why.
 
     Raises:
-        CommandError: a sample, a file or a column that stops it.
+        CommandError: a source, a sample, a file or a column that stops it.
     """
     counts = Counts()
     try:
@@ -109,7 +110,7 @@ def _first_turn(args: argparse.Namespace) -> FirstTurn:
 def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
     columns = dict(pair.split("=", 1) for pair in args.columns.split(",") if pair)
     rng = None if args.keep_order else random.Random(args.seed)
-    read = SOURCES[args.source]
+    read = reader_named(args.source)
     for source, name, record in islice(_records(args, columns), args.limit):
         try:
             checked = check(source.sample(read, name, record), rng=rng, max_megapixels=args.max_megapixels)

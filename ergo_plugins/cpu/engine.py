@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from tensordict import TensorDict
 from verl.utils import tensordict_utils
-from verl.workers.engine import base as engine_base
 from verl.workers.engine.base import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
@@ -23,8 +23,9 @@ class CpuFSDPEngineWithLMHead(FSDPEngineWithLMHead):
         config = self.engine_config
         self.engine_config = copy.copy(config)
         object.__setattr__(self.engine_config, "forward_only", False)  # frozen, and wrapped as verl wraps an actor
+        build: Callable[[torch.nn.Module], Any] = super()._build_fsdp_module
         try:
-            return super()._build_fsdp_module(module)
+            return build(module)
         finally:
             self.engine_config = config
 
@@ -48,11 +49,10 @@ def mend_position_ids(data: TensorDict) -> None:
 
 def _mend_in_this_process() -> None:
     """Only processes with a CPU engine come here; on GPUs verl stays as it is."""
-    tensordict_utils.maybe_fix_3d_position_ids = mend_position_ids
-    engine_base.maybe_fix_3d_position_ids = mend_position_ids
-    workers = sys.modules.get("verl.workers.engine_workers")
-    if workers is not None:
-        workers.maybe_fix_3d_position_ids = mend_position_ids
+    for name in ("verl.utils.tensordict_utils", "verl.workers.engine.base", "verl.workers.engine_workers"):
+        module: Any = sys.modules.get(name)
+        if module is not None:
+            module.maybe_fix_3d_position_ids = mend_position_ids
 
 
 _mend_in_this_process()

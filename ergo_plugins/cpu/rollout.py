@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.actor import ActorHandle
 from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica
 
@@ -35,6 +36,7 @@ class HFReplica(RolloutReplica):
                 response_length=self.config.response_length,
             )
         )
+        assert isinstance(server, ActorHandle)  # ray's annotation also allows for the class itself
         self._server_address = await server.serve_http.remote()
         self._server_handle = server
         self.servers = [server]

@@ -16,7 +16,8 @@ FAST_SCALE = 2
 """The smallest scale at which every square on the cell grid is reduced by a whole factor (`crop_view`)."""
 
 _RAMP = np.linspace(120, 250, UNITS // UNITS_PER_VIEW_PX)
-_BACKGROUND = np.stack(np.broadcast_arrays(_RAMP[None, :], _RAMP[:, None], 220.0), axis=-1).astype(np.uint8)
+_CHANNELS = np.broadcast_arrays(_RAMP[None, :], _RAMP[:, None], 220.0)
+_BACKGROUND: NDArray[np.uint8] = np.stack(_CHANNELS, axis=-1).astype(np.uint8)
 _LATTICE = _BACKGROUND.repeat(UNITS_PER_VIEW_PX, 0).repeat(UNITS_PER_VIEW_PX, 1)
 _ROW, _COLUMN = np.mgrid[:TILE_UNITS, :TILE_UNITS]
 _IS_DARK = {"horizontal": _ROW % 2, "vertical": _COLUMN % 2, "checkered": (_ROW + _COLUMN) % 2}
@@ -54,7 +55,8 @@ def crop_view(scene: Scene, box_view: Box) -> NDArray[np.uint8]:
     drawn = _draw(scene, scale, (left, top, math.ceil(box.x2), math.ceil(box.y2)))
     box_drawn = Box(box.x1 - left, box.y1 - top, box.x2 - left, box.y2 - top).scaled(scale, scale)
     image = Image.fromarray(drawn).resize((view.width, view.height), Image.Resampling.BOX, box=box_drawn.as_tuple())
-    return np.asarray(image)
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    return pixels
 
 
 def _draw(

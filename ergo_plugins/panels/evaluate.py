@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import ProcessorMixin, Qwen2_5_VLForConditionalGeneration
 
 from ..core.geometry import Box, CropRules, Size, to_source
 from ..core.replies import is_well_formed_answer, parse_answer
@@ -58,7 +59,11 @@ class Figures:
 
 
 def evaluate(
-    policy: PreTrainedModel, processor: ProcessorMixin, scenes: Sequence[Scene], *, temperature: float = 0.0
+    policy: Qwen2_5_VLForConditionalGeneration,
+    processor: ProcessorMixin,
+    scenes: Sequence[Scene],
+    *,
+    temperature: float = 0.0,
 ) -> Figures:
     """Play every scene, greedily or sampled at a temperature."""
     policy.eval()
@@ -97,7 +102,7 @@ def zoomed(scene: Scene, look: str, box: Box | None, answer: str) -> tuple[bool,
 class Player:
     """A policy behind the stock processor."""
 
-    policy: PreTrainedModel
+    policy: Qwen2_5_VLForConditionalGeneration
     processor: ProcessorMixin
     temperature: float
 
@@ -127,13 +132,15 @@ class Player:
         return self._replies([[user(scene.text)] for scene in scenes], [[coarse_view(scene)] for scene in scenes])
 
     @torch.inference_mode()
-    def _replies(self, chats: list[list[dict]], views: list[list[View]]) -> list[str]:
+    def _replies(self, chats: list[list[dict[str, Any]]], views: list[list[View]]) -> list[str]:
         """The next reply of every chat, without its end of turn."""
         processor = self.processor
         prompts = [processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
         images = [[Image.fromarray(view) for view in row] for row in views]
         inputs = processor(text=prompts, images=images, padding=True, padding_side="left", return_tensors="pt")
-        how = {"do_sample": True, "temperature": self.temperature, "top_k": 0} if self.temperature else {}
+        how: dict[str, Any] = (
+            {"do_sample": True, "temperature": self.temperature, "top_k": 0} if self.temperature else {}
+        )
         tokens = self.policy.generate(**inputs, max_new_tokens=REPLY_TOKENS, **how)
         replies = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
         return [reply.split(END_OF_TURN)[0] for reply in replies]
@@ -156,6 +163,6 @@ def letter(answer: str) -> str | None:
     return text if text in LETTERS else None
 
 
-def user(text: str) -> dict:
+def user(text: str) -> dict[str, Any]:
     """A message of an image and a text."""
     return {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]}

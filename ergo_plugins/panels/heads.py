@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .boxes import CELLS
 from .lessons import UNLABELLED, Batch
@@ -25,6 +26,12 @@ BINDING_LAYER = 1
 class Heads(nn.Module):
     """Losses on inner states of a policy, collected by hooks while it runs."""
 
+    color_of_token: Tensor
+    pattern_of_token: Tensor
+    color_tokens: Tensor
+    _seen: Tensor  # both of the latest forward pass
+    _bound: Tensor
+
     def __init__(self, policy: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__()
         self.no_tile = nn.Linear(HIDDEN, 1)
@@ -33,20 +40,21 @@ class Heads(nn.Module):
         self.cell_of_word = nn.Linear(HIDDEN, CELLS**2)
         self.letter_of_word = nn.Linear(HIDDEN, len(PATTERNS))
         self.pattern_of_word = nn.Linear(HIDDEN, len(PATTERNS))
-        self._embedding = (policy.get_input_embeddings().weight,)  # in a tuple: not a parameter of this module
+        embedding = policy.get_input_embeddings()
+        assert isinstance(embedding, nn.Embedding)
+        self._embedding = (embedding.weight,)  # in a tuple: not a parameter of this module
         words = len(self._embedding[0])
         self.register_buffer("color_of_token", _classes(tokenizer, list(COLORS), words))
         self.register_buffer("pattern_of_token", _classes(tokenizer, list(PATTERNS), words))
         self.register_buffer("color_tokens", torch.tensor([_tokens(tokenizer, color)[0] for color in COLORS]))
-        self._seen: Tensor | None = None
-        self._bound: Tensor | None = None
         policy.model.visual.register_forward_hook(self._keep_seen)
         policy.model.language_model.layers[BINDING_LAYER].register_forward_hook(self._keep_bound)
 
-    def _keep_seen(self, module: nn.Module, inputs: tuple, output: object) -> None:
+    def _keep_seen(self, module: nn.Module, inputs: tuple[Tensor, ...], output: BaseModelOutputWithPooling) -> None:
+        assert output.pooler_output is not None  # Qwen's vision tower always has one
         self._seen = output.pooler_output
 
-    def _keep_bound(self, module: nn.Module, inputs: tuple, output: object) -> None:
+    def _keep_bound(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         self._bound = output[0] if isinstance(output, tuple) else output
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -90,6 +98,7 @@ class Heads(nn.Module):
         color = self.color_of_token[batch.tokens]
         at = (color >= 0).float().cumsum(-1).argmax(-1)
         bound = self._bound[torch.arange(len(at)), at]
+        assert batch.pattern_of_target is not None  # a batch with crops has it
         return F.cross_entropy(self.pattern_of_word(bound), batch.pattern_of_target, ignore_index=UNLABELLED)
 
     def _letter_loss(self, batch: Batch) -> Tensor:
@@ -101,7 +110,8 @@ class Heads(nn.Module):
 
 
 def _tokens(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def _classes(tokenizer: PreTrainedTokenizerFast, words: list[str], vocabulary: int) -> Tensor:

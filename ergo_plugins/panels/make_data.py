@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,15 @@ def main() -> None:
     parser.add_argument("--panels", type=int, default=WorldConfig().panels, help="tiles in an image")
     parser.add_argument("--scale", type=int, help="pixels a unit, 224 units a side; default: 10 to 32, drawn by lot")
     arguments = parser.parse_args()
-    scales = {"scales": (arguments.scale,), "scale_weights": (1,)} if arguments.scale else {}
+    config = WorldConfig(panels=arguments.panels)
+    if arguments.scale:
+        config = replace(config, scales=(arguments.scale,), scale_weights=(1,))
     parquet = make_data(
         arguments.out,
         split=arguments.split,
         samples=arguments.samples,
         seed=arguments.seed,
-        config=WorldConfig(panels=arguments.panels, **scales),
+        config=config,
     )
     print(f"{arguments.samples} samples in {parquet}")
 

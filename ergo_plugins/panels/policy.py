@@ -20,9 +20,9 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
     Qwen2VLImageProcessor,
-    Qwen2VLVideoProcessor,
 )
-from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
+from transformers.utils.constants import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
 
 from .world import COLORS, LETTERS, PATTERNS, WORDINGS
 
@@ -114,7 +114,12 @@ def make_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
 
 def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2_5_VLForConditionalGeneration:
     """A freshly initialised model in float32, about 1.75 million parameters."""
-    token = tokenizer.convert_tokens_to_ids
+
+    def token(text: str) -> int:
+        found = tokenizer.convert_tokens_to_ids(text)
+        assert isinstance(found, int)  # a list only for a list
+        return found
+
     special = {
         "bos_token_id": token(END_OF_TEXT),
         "eos_token_id": token(END_OF_TURN),
@@ -158,7 +163,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2_5_VLForCo
         tie_word_embeddings=False,
     )
     torch.manual_seed(seed)
-    model = Qwen2_5_VLForConditionalGeneration(config).float()
+    model: Qwen2_5_VLForConditionalGeneration = Qwen2_5_VLForConditionalGeneration(config).float()
     _initialise(model)
     model.generation_config = GenerationConfig(
         bos_token_id=special["bos_token_id"],

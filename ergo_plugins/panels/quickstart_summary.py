@@ -51,7 +51,8 @@ def table(summary: dict[str, Any]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
+    figures: dict[str, Any] = json.loads(path.read_text())
+    return figures
 
 
 def main() -> None:

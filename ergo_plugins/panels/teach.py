@@ -81,7 +81,8 @@ class Teacher:
         batch: Batch = getattr(self.lessons, lesson)()
         losses = {lesson: self._reply_loss(batch), **(self.heads.losses(batch) if self.heads else {})}
         self.optimiser.zero_grad()
-        sum(losses.values()).backward()
+        first, *others = losses.values()
+        sum(others, start=first).backward()
         torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
         self.optimiser.step()
         return {name: loss.item() for name, loss in losses.items()}
@@ -96,7 +97,7 @@ class Teacher:
         """Weighted mean cross-entropy of the taught tokens."""
         images = 0 if batch.views is None else batch.views.shape[1]
         grid = torch.tensor([[1, 8, 8]] * images * len(batch.tokens)) if images else None
-        pixels = pixel_values(batch.views.reshape(-1, 112, 112, 3)) if images else None
+        pixels = None if batch.views is None else pixel_values(batch.views.reshape(-1, 112, 112, 3))
         hidden = self.policy.model(
             input_ids=batch.tokens,
             pixel_values=pixels,
@@ -142,7 +143,8 @@ def teach(arguments: argparse.Namespace) -> None:
         lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed)
     teacher = Teacher(policy, lessons, arguments.steps, arguments.learning_rate, loosens=bool(arguments.loosen))
     validation = list(scenes("validation", arguments.validation_scenes))
-    clock, history, means = Stopwatch(), [], {}
+    clock, history = Stopwatch(), []
+    means: dict[str, float] = {}
     for step in (bar := tqdm(range(arguments.steps), unit="step", mininterval=5)):
         for name, loss in teacher.step(step).items():
             means[name] = 0.9 * means.get(name, loss) + 0.1 * loss

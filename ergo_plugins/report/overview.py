@@ -144,15 +144,13 @@ def _area_plot(areas: Sequence[float]) -> str:
 def _overlap_plot(places: Sequence[tuple[float, float]]) -> str:
     right = sum(overlap >= 0.5 for _, overlap in places)
     said = f"Overlap with the true box by its size. {right} of {len(places)} reach one half."
-    drawn = scatter(
-        places, x_label="side of the true box, pixels of the original", marks=[(0.5, "½")], description=said
-    )
+    label = "side of the true box, pixels of the original"
+    drawn = scatter(places, x_label=label, marks=[(0.5, "one half")], description=said)
     mean = percent(sum(overlap for _, overlap in places) / len(places))
-    return panel(
-        "Overlap by the size of the object",
-        drawn,
-        f"Intersection over union, one dot a sample; on average {mean}, and {percent(right / len(places))} reach one half.",
+    caption = (
+        f"Intersection over union, a dot a sample; on average {mean}; {percent(right / len(places))} reach one half."
     )
+    return panel("Overlap by the size of the object", drawn, caption)
 
 
 def _latency_plot(times: Sequence[float], summary: Mapping[str, Any]) -> str:

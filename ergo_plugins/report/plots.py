@@ -98,11 +98,10 @@ def scatter(
     for share, label in marks:
         y = floor - share * (floor - _TOP)
         drawn.append(f'<line class="mark" x1="{_SIDE}" y1="{y:.1f}" x2="{WIDTH - _SIDE}" y2="{y:.1f}"/>')
-        drawn.append(_text("mark", _SIDE / 2, y + 3, label))
-    drawn += [
-        f'<circle class="bar dot" cx="{_SIDE + x / farthest * room:.1f}" cy="{floor - share * (floor - _TOP):.1f}" r="2.5"/>'
-        for x, share in places
-    ]
+        drawn.append(_text("mark", _inside(0, label), y - 4, label))
+    for x, share in places:
+        place = f'cx="{_SIDE + x / farthest * room:.1f}" cy="{floor - share * (floor - _TOP):.1f}"'
+        drawn.append(f'<circle class="bar dot" {place} r="2.5"/>')
     for i in range(round(farthest / step) + 1):
         label = f"{i * step:g}"
         drawn.append(_text("tick", _inside(_SIDE + i * step / farthest * room, label), floor + 16, label))

@@ -14,11 +14,12 @@ from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 from ..core.control_tokens import NOT_IN_A_REPLY
 from ..core.turns import play_async
 from ..methods.base import Sample
+from ..outside.image_files import ImageValue
 from ..outside.processors import vision_grid
 from .originals import Original, Originals
 from .rows import IMAGE, QUESTION, Row
 from .settings import Settings
-from .trajectory import Shared, Trajectory
+from .trajectory import Shared, Trajectory, tokenizer_of
 
 _logger = logging.getLogger(__name__)
 _shared: Shared | None = None
@@ -43,17 +44,20 @@ class ErgoZoomLoop(AgentLoopBase):
                     f"verl has no way to write images into prompts of {self.config.actor_rollout_ref.model.path}; the "
                     "zoom needs a vision-language model with its processor"
                 )
-            known = self.tokenizer.get_vocab()
-            end_of_message = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
+            grid = vision_grid(self.processor)
+            tokenizer = tokenizer_of(self)
+            known = tokenizer.get_vocab()
+            end_of_message = tokenizer.convert_tokens_to_ids("<|im_end|>")
+            assert isinstance(end_of_message, int)  # every tokenizer of a processor of the Qwen kind has it
             _shared = Shared(
                 config=self.config,
                 settings=settings,
-                grid=vision_grid(self.processor),
+                grid=grid,
                 originals=Originals(settings.images),
                 strays=frozenset(get_vision_placeholder_token_ids(self.processor))
                 | {known[token] for token in NOT_IN_A_REPLY if token in known},
                 end_of_message=end_of_message,
-                end_ids=frozenset({end_of_message, self.tokenizer.eos_token_id}),
+                end_ids=frozenset({end_of_message, tokenizer.eos_token_id}),
             )
         return _shared
 
@@ -66,14 +70,16 @@ class ErgoZoomLoop(AgentLoopBase):
         row = Row.read(kwargs)
         shared = self.shared
         self._tell(row, shared)
+        image = row.image
+        assert image is not None  # verl hands every trajectory its prompt, and such a row without one is refused
         trajectory = Trajectory(self, shared, row, sampling_params)
         started = time.monotonic()
         try:
-            original = await shared.originals.get(row.image)
+            original = await shared.originals.get(image)
         except (OSError, ValueError) as error:
             kind = next(kind for kind in (FileNotFoundError, OSError, ValueError) if isinstance(error, kind))
             raise kind(f"{row.name}: {error}") from error
-        brought = await self._brought(row, original)
+        brought = await self._brought(row, image, original)
         decode_s = time.monotonic() - started
         settings = shared.settings
         sample = Sample(original.image, row.question)
@@ -95,8 +101,8 @@ class ErgoZoomLoop(AgentLoopBase):
                 "%s: the row's system message is not used, ergo.zoom.prompts has its own: %.200r", row.name, row.system
             )
 
-    async def _brought(self, row: Row, original: Original) -> dict[str, Any]:
+    async def _brought(self, row: Row, image: ImageValue, original: Original) -> dict[str, Any]:
         """What a stock reward manager needs: it is handed neither the prompt nor its image."""
         if self.config.reward.reward_manager.name == "ergo":
             return {}
-        return {QUESTION: row.question.full, IMAGE: await asyncio.to_thread(original.sent, row.image)}
+        return {QUESTION: row.question.full, IMAGE: await asyncio.to_thread(original.sent, image)}

@@ -89,7 +89,7 @@ def box_of(value: Any, extra: Mapping[str, Any], data_source: str) -> Box:
         raise ValueError(
             f"extra_info.box_frame is 'pixels' of the original or 'thousandths' of its sides, got {frame!r:.80}"
         )
-    given = [extra.get("width"), extra.get("height")]
+    given: list[Any] = [extra.get("width"), extra.get("height")]
     sides = [side.item() if hasattr(side, "item") else side for side in given]
     if not all(isinstance(side, int) and side > 0 for side in sides):
         raise ValueError(f"a box in thousandths needs extra_info.width and height of the original, got {sides}")

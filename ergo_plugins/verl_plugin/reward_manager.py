@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from transformers import PreTrainedTokenizerBase
 from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
@@ -80,5 +81,7 @@ class ErgoRewardManager(RewardManagerBase):
     def _text(self, batch: Any) -> str:
         responses = batch["responses"]
         length = int(batch["attention_mask"][-responses.shape[-1] :].sum())
-        text: str = self.tokenizer.decode(responses[:length], skip_special_tokens=True)
+        tokenizer = cast(PreTrainedTokenizerBase, self.tokenizer)  # verl annotates the class that makes it
+        text = tokenizer.decode(responses[:length], skip_special_tokens=True)
+        assert isinstance(text, str)  # a list only of several sequences
         return text

@@ -17,7 +17,6 @@ from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage, register
 SHUFFLED = "ergo_shuffled_grpo"
 
 
-@register_adv_est(SHUFFLED)
 def compute_shuffled_grpo_advantage(
     token_level_rewards: torch.Tensor, response_mask: torch.Tensor, index: np.ndarray, config: Any = None, **_: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,4 +38,10 @@ def compute_shuffled_grpo_advantage(
     for rows in groups.values():
         rewards[rows] = token_level_rewards[[rows[i] for i in torch.randperm(len(rows))]]
     by_deviation = True if config is None else config.get("norm_adv_by_std_in_grpo", True)
-    return compute_grpo_outcome_advantage(rewards, response_mask, index, norm_adv_by_std_in_grpo=by_deviation)
+    computed: tuple[torch.Tensor, torch.Tensor] = compute_grpo_outcome_advantage(
+        rewards, response_mask, index, norm_adv_by_std_in_grpo=by_deviation
+    )
+    return computed
+
+
+register_adv_est(SHUFFLED)(compute_shuffled_grpo_advantage)  # as a decorator it would hide the signature

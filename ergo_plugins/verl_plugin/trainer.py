@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,16 +71,19 @@ class ErgoSyncTrainer(PPOTrainerSync):
         metrics[f"{prefix}/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
         return batch
 
-    def _dump_generations(self, **dump: Any) -> None:
+    def _dump_generations(
+        self, inputs: Any, outputs: Any, gts: Any, scores: Any, reward_extra_infos_dict: Any, dump_path: Any
+    ) -> None:
         """verl dumps the parts of the reward in validation only; here the dump of a training step has them, too.
 
         verl has no public place to say what a dump holds; `tests/contract/test_verl_symbols.py` watches this one.
         """
-        if list(dump["reward_extra_infos_dict"]) == ["uid"]:
-            keys = dump["reward_extra_infos_dict"]["uid"]
+        if list(reward_extra_infos_dict) == ["uid"]:
+            keys = reward_extra_infos_dict["uid"]
             stored = tq.kv_batch_get(keys=keys, partition_id="train", select_fields=["extra_fields"])
-            dump["reward_extra_infos_dict"] = {"uid": keys, **columns(reported(stored))}
-        super()._dump_generations(**dump)
+            reward_extra_infos_dict = {"uid": keys, **columns(reported(stored))}
+        dump: Callable[..., None] = super()._dump_generations
+        dump(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
 
 
 def reported(stored: Any) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
-from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
+from transformers import PreTrainedTokenizerBase
+from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopMetrics, AgentLoopOutput
 from verl.utils.profiler import simple_timer
 
 from ..core.geometry import VisionGrid
@@ -27,6 +28,11 @@ KEPT_PROMPTS = 256
 
 STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
 """Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
+
+
+def tokenizer_of(loop: AgentLoopBase) -> PreTrainedTokenizerBase:
+    """A loop's tokenizer as what it is: verl annotates the class that makes it."""
+    return cast(PreTrainedTokenizerBase, loop.tokenizer)
 
 
 @dataclass(slots=True)
@@ -101,7 +107,7 @@ class Trajectory:
         room = self.loop.rollout_config.response_length - len(self.mask)
         cap = min(turn.max_new_tokens, room)
         prompt_tokens = len(self.tokens)
-        begun = opened(self.loop.tokenizer, self.tokens)
+        begun = opened(tokenizer_of(self.loop), self.tokens)
         generated = await self._generate(turn, cap)
         text, ended = await self._take(turn, generated)
         finish = "stop" if ended or len(generated.token_ids) < cap else "length"
@@ -176,7 +182,7 @@ class Trajectory:
         tokens: list[int] = list(generated.token_ids)
         stray = next((i for i, token in enumerate(tokens) if token in self.shared.strays), None)
         if stray is not None:
-            written = self.loop.tokenizer.convert_ids_to_tokens(tokens[stray])
+            written = tokenizer_of(self.loop).convert_ids_to_tokens(tokens[stray])
             self.problems.append(
                 f"{turn.name}: the reply was cut before {written}, which the model wrote as token {stray + 1}"
             )
@@ -203,16 +209,20 @@ class Trajectory:
 
     def _cut_at_stop(self, tokens: list[int], stop: tuple[str, ...]) -> tuple[list[int], str, bool]:
         """The shortest beginning of a reply that holds a stop string, or all of it; its text; whether it holds one."""
-        decode = self.loop.tokenizer.decode
-        text: str = decode(tokens, skip_special_tokens=True)
+        text = self._text(tokens)
         if not any(word in text for word in stop):
             return tokens, text, False
         low, high = 1, len(tokens)
         while low < high:
             middle = (low + high) // 2
-            begun = decode(tokens[:middle], skip_special_tokens=True)
+            begun = self._text(tokens[:middle])
             low, high = (low, middle) if any(word in begun for word in stop) else (middle + 1, high)
-        return tokens[:low], decode(tokens[:low], skip_special_tokens=True), True
+        return tokens[:low], self._text(tokens[:low]), True
+
+    def _text(self, tokens: list[int]) -> str:
+        text = tokenizer_of(self.loop).decode(tokens, skip_special_tokens=True)
+        assert isinstance(text, str)  # a list only of several sequences
+        return text
 
     def output(self, outcome: Outcome, decode_s: float, brought: Mapping[str, Any]) -> AgentLoopOutput:
         """The trajectory as verl wants it; ``brought`` goes along for the reward."""
@@ -236,7 +246,7 @@ class Trajectory:
             routed_experts=self.routed_experts,
             multi_modal_data={"images": self.images},
             num_turns=2 * self.replies,
-            metrics=self.metrics,
+            metrics=AgentLoopMetrics(**self.metrics),
             extra_fields=extra,
         )
 

@@ -20,26 +20,33 @@ DOCUMENT = ROOT / "docs" / "your_own.md"
 FIELDS = {"view_tokens": 16, "answer_new_tokens": 24, "resample": "box"}
 
 
-def block(language: str) -> str:
-    """The first block of code in a language."""
-    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+def block(language: str, section: str = "A method") -> str:
+    """The first block of code in a language under a heading."""
+    under = DOCUMENT.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    found = re.search(rf"```{language}\n(.*?)```", under, re.DOTALL)
     assert found is not None
     return found[1]
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the method's package, put there by pip."""
-    source = tmp_path_factory.mktemp("source")
-    (source / "halves.py").write_text(block("python"))
+def install(section: str, name: str, folders: pytest.TempPathFactory) -> Path:
+    """A folder with the package of a section, one module and what it registers, put there by pip."""
+    source = folders.mktemp("source")
+    (source / f"{name}.py").write_text(block("python", section))
     (source / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        '[project]\nname = "halves"\nversion = "1"\n[tool.setuptools]\npy-modules = ["halves"]\n' + block("toml")
+        f'[project]\nname = "{name}"\nversion = "1"\n[tool.setuptools]\npy-modules = ["{name}"]\n'
+        + block("toml", section)
     )
-    target = tmp_path_factory.mktemp("installed")
+    target = folders.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--target", str(target), str(source)], check=True)
     return target
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the method's package."""
+    return install("A method", "halves", tmp_path_factory)
 
 
 def environment(installed: Path) -> dict[str, str]:

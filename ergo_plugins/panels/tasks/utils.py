@@ -24,7 +24,8 @@ def doc_to_visual(doc: dict[str, Any]) -> list[Image.Image]:
 
 def doc_to_text(doc: dict[str, Any], lmms_eval_specific_kwargs: dict[str, Any] | None = None) -> str:
     """The question with its options, exactly as the policy was taught it."""
-    return doc["text"]
+    text: str = doc["text"]
+    return text
 
 
 def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
@@ -50,4 +51,7 @@ def looked(outcome: Outcome) -> bool:
 def is_legible(outcome: Outcome, detail_px: int) -> bool:
     """Whether ``detail_px`` pixels of the original are at least one pixel of the view that showed the crop."""
     box_source, view = outcome.box_source, outcome.turns[-1].view
-    return box_source is not None and max(box_source.width / view.width, box_source.height / view.height) <= detail_px
+    if box_source is None:
+        return False
+    assert view is not None  # it showed the crop
+    return max(box_source.width / view.width, box_source.height / view.height) <= detail_px
