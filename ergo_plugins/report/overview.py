@@ -148,7 +148,7 @@ def _overlap_plot(places: Sequence[tuple[float, float]]) -> str:
     drawn = scatter(places, x_label=label, marks=[(0.5, "one half")], description=said)
     mean = percent(sum(overlap for _, overlap in places) / len(places))
     caption = (
-        f"Intersection over union, a dot a sample; on average {mean}; {percent(right / len(places))} reach one half."
+        f"Intersection over union, a dot a sample; mean {mean}; {percent(right / len(places))} reach one half."
     )
     return panel("Overlap by the size of the object", drawn, caption)
 
