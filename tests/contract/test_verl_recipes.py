@@ -78,9 +78,13 @@ def test_ours_accepts_it(recipe: Path) -> None:
     config = filled(recipe)
     settings = Settings.of(config)
     refuse(config, settings)
-    zoom, rollout = settings.episode, config.actor_rollout_ref.rollout
-    wrapping = 256 if recipe.parent.name != "tiny" else 64
-    needed = zoom.zoom_new_tokens + zoom.crop_tokens + zoom.answer_new_tokens + wrapping
+    episode, rollout = settings.episode, config.actor_rollout_ref.rollout
+    if settings.method.images == 1:
+        needed = episode.answer_new_tokens
+        assert rollout.prompt_length >= episode.view_tokens + 128, "an image within its budget would be refused"
+    else:
+        wrapping = 256 if recipe.parent.name != "tiny" else 64
+        needed = episode.zoom_new_tokens + episode.crop_tokens + episode.answer_new_tokens + wrapping
     assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
     if rollout.max_model_len:
         assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length
