@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
@@ -43,6 +43,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--keep-order", action="store_true", help="do not shuffle options")
     parser.add_argument("--max-megapixels", type=float, default=200.0, help="larger images are bad")
     parser.add_argument("--bad", choices=("stop", "drop"), default="stop", help="what to do with bad samples")
+    parser.add_argument("--not-in", type=Path, nargs="+", default=(), help="evaluation files whose images are refused")
     parser.add_argument("--need-box", action="store_true", help="samples without a box are bad: rules need one")
     parser.add_argument("--agent", choices=("ergo_zoom", "tool_agent"), default="ergo_zoom", help="who plays the rows")
     parser.add_argument("--coarse-tokens", type=int, default=640, help="for tool_agent: budget of the first view")
@@ -111,9 +112,14 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
     columns = dict(pair.split("=", 1) for pair in args.columns.split(",") if pair)
     rng = None if args.keep_order else random.Random(args.seed)
     read = reader_named(args.source)
+    evaluated = _images_of(args.not_in)
     for source, name, record in islice(_records(args, columns), args.limit):
         try:
             checked = check(source.sample(read, name, record), rng=rng, max_megapixels=args.max_megapixels)
+            if checked.image.stem in evaluated:
+                raise BadSample(
+                    name, "in an evaluation set", f"{checked.image.name} is also in {evaluated[checked.image.stem]}"
+                )
             if args.need_box and checked.target_box is None:
                 raise BadSample(name, "no box", "it has no box")
         except BadSample as bad:
@@ -123,6 +129,19 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
         else:
             counts.keep(checked)
             yield checked
+
+
+def _images_of(files: Iterable[Path]) -> dict[str, Path]:
+    """The images of evaluation files, by name without folder and ending; a mirrored copy has its original's name."""
+    named: dict[str, Path] = {}
+    for file in files:
+        source = Source(file, file.parent, file.parent)
+        for _, record in source.records():
+            image = record.get("image", record.get("file_name")) if isinstance(record, Mapping) else None
+            if not isinstance(image, str):
+                raise CommandError(f"{file} names no image in {str(record)[:80]!r}")
+            named.setdefault(Path(image).stem, file)
+    return named
 
 
 def _records(args: argparse.Namespace, columns: dict[str, str]) -> Iterator[tuple[Source, str, Any]]:

@@ -8,9 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.metadata import entry_points
 from inspect import signature
-from typing import Any
+from typing import Any, TypeGuard
 
+from .grounding import GROUNDING
 from .sources import SOURCES, Reader
+
+BUILT_IN = {**SOURCES, **GROUNDING}
+"""Readers that ship with the package."""
 
 GROUP = "ergo_plugins.sources"
 """Entry points under which other packages register theirs: ``name = module:function``."""
@@ -18,7 +22,7 @@ GROUP = "ergo_plugins.sources"
 
 def known_sources() -> list[str]:
     """The names of all sources that are installed."""
-    return sorted({*SOURCES, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*BUILT_IN, *(point.name for point in entry_points(group=GROUP))})
 
 
 def reader_named(name: str) -> Reader:
@@ -27,8 +31,8 @@ def reader_named(name: str) -> Reader:
     Raises:
         ValueError: there is none; or what is registered under the name is no such function.
     """
-    if name in SOURCES:
-        return SOURCES[name]
+    if name in BUILT_IN:
+        return BUILT_IN[name]
     address = {point.name: point.value for point in entry_points(group=GROUP)}.get(name)
     if address is None:
         raise ValueError(f"there is no source {name!r}; known are {', '.join(known_sources())}")
@@ -39,11 +43,10 @@ def reader_named(name: str) -> Reader:
             f"{address} is registered as the source {name!r} and is {found!r:.80}; it has to be a function "
             "(source, name, record) like those in ergo_plugins.data.sources"
         )
-    reader: Reader = found
-    return reader
+    return found
 
 
-def _takes_an_entry(found: Any) -> bool:
+def _takes_an_entry(found: Any) -> TypeGuard[Reader]:
     """Whether it can be called as a `Reader` is."""
     try:
         signature(found).bind("source", "name", "record")

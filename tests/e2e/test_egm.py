@@ -20,6 +20,7 @@ from ergo_plugins.core.grounding import iou, iou_reference
 from ergo_plugins.tasks.make_refcoco import SPLITS
 from tests.e2e.lmms_runs import OFFLINE, ROOT, journal_entries
 from tests.e2e.scripted_server import serving
+from tests.e2e.verl_runs import make_rows, verl
 
 ROWS = 40
 KILLED_AFTER = 60
@@ -144,3 +145,23 @@ def test_eight_files_one_command_killed_and_started_again(published: Path, tmp_p
     table = (out / "grounding.md").read_text()
     assert "| plain mean of 8 |" in table
     assert "object 3 of" in (out / "report.html").read_text()
+
+
+@pytest.mark.beside
+def test_verl_trains_a_step_of_it(tmp_path: Path) -> None:
+    """The tiny policy has never been taught to ground: what is shown is that its boxes are read, paid and logged."""
+    run = verl(
+        tmp_path / "run",
+        make_rows(tmp_path / "rows"),
+        "+ergo.method=egm",
+        "~ergo.zoom",
+        "~ergo.reward",
+        *("+ergo.episode.view_tokens=16", "+ergo.episode.answer_new_tokens=24", "+ergo.episode.resample=box"),
+        *("+ergo.reward.shape=iou", "trainer.total_training_steps=1"),
+        "actor_rollout_ref.actor.policy_loss.loss_mode=gspo",
+    )
+    assert run.exit_code == 0, run.log
+    (step,) = run.trained
+    assert {"egm/accuracy", "egm/iou", "egm/located", "egm/words", "egm/lost_prompts"} <= set(step)
+    assert step["egm/iou"] == pytest.approx(step["critic/rewards/mean"], abs=1e-6)
+    assert step["egm/located"] > 0.5, "the zoom it was taught is four numbers, too"
