@@ -212,6 +212,10 @@ class Method(ABC):
         """The totals of all rollouts of one prompt, in order; a method may weigh them against each other."""
         return [score.total for score in scores]
 
+    def group_figures(self, scores: Sequence[Score], reward: Any) -> dict[str, float]:
+        """What `shape` decided by for one prompt's rollouts, to be logged as means over prompts."""
+        return {}
+
     def figures(self, outcomes: Iterable[Outcome]) -> dict[str, float | None]:
         """The method's own figures over many outcomes, beside `core.statistics.summarise`."""
         return {}

@@ -26,11 +26,16 @@ class PromptTexts:
 
     Attributes:
         asks: the fields that must hold ``{question}``.
-        constants: field names and the constants in which the authors' released code keeps them.
+        constants: field names and the constants in which the authors' released code keeps them, if one file has all.
+        checkout: field names, and file and constant in the authors' repository, if they stand in several; of a constant
+            that is a dictionary, ``name[key]``.
+        around: what stands around such a text, as ``{text}``, where the authors' code puts it together.
     """
 
     asks: ClassVar[tuple[str, ...]] = ()
     constants: ClassVar[Mapping[str, str]] = {}
+    checkout: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    around: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         for name in self.asks:
@@ -56,14 +61,17 @@ def question_repairs(question: str) -> tuple[str, ...]:
 def read_prompts(path: str | Path, kind: type[P]) -> P:
     """The prompts in a file.
 
-    A ``.yaml`` file has some of the keys of ``kind``, with ``{question}`` where the question goes. A ``.py`` file has
-    the authors' constants, with ``{Question}``; it is parsed and never executed.
+    A ``.yaml`` file has some of the keys of ``kind``, with ``{question}`` where the question goes. A ``.py`` file, or a
+    folder that is a checkout of the authors' repository, has their constants, with ``{Question}``; they are parsed and
+    never executed.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is of another kind, or lacks or misspells something; the message names it.
     """
     path = Path(path)
+    if path.is_dir() and kind.checkout:
+        return _from_checkout(path, kind)
     if path.suffix == ".py" and kind.constants:
         return _from_constants(path, kind)
     if path.suffix in (".yaml", ".yml"):
@@ -89,6 +97,27 @@ def _from_yaml(path: Path, kind: type[P]) -> P:
 
 
 def _from_constants(path: Path, kind: type[P]) -> P:
+    constants = _constants(path)
+    prompts = {key: constants.get(name) for key, name in kind.constants.items()}
+    missing = [kind.constants[key] for key, text in prompts.items() if text is None]
+    if missing:
+        raise ValueError(f"{path} has no text constant {', '.join(missing)}")
+    return kind(**{key: text.replace("{Question}", "{question}") for key, text in prompts.items() if text is not None})
+
+
+def _from_checkout(folder: Path, kind: type[P]) -> P:
+    prompts = {}
+    for field, (file, name) in kind.checkout.items():
+        text = _constants(folder / file).get(name)
+        if text is None:
+            raise ValueError(f"{folder / file} has no text constant {name}")
+        text = kind.around[field].replace("{text}", text) if field in kind.around else text
+        prompts[field] = text.replace("{Question}", "{image}\n{question}").replace("{{}}", "{}")
+    return kind(**prompts)
+
+
+def _constants(path: Path) -> dict[str, str | None]:
+    """The texts of a Python file by name; those of a dictionary as ``name[key]``. None for what is no plain text."""
     try:
         module = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except SyntaxError as error:
@@ -97,16 +126,20 @@ def _from_constants(path: Path, kind: type[P]) -> P:
     for node in module.body:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            constants.update((target.id, _text(node)) for target in targets if isinstance(target, ast.Name))
-    prompts = {key: constants.get(name) for key, name in kind.constants.items()}
-    missing = [kind.constants[key] for key, text in prompts.items() if text is None]
-    if missing:
-        raise ValueError(f"{path} has no text constant {', '.join(missing)}")
-    return kind(**{key: text.replace("{Question}", "{question}") for key, text in prompts.items() if text is not None})
+            for name in (target.id for target in targets if isinstance(target, ast.Name)):
+                constants[name] = _text(node)
+                if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+                    for key, value in zip(node.value.keys, node.value.values, strict=True):
+                        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                            constants[f"{name}[{key.value}]"] = _said(value)
+    return constants
 
 
 def _text(node: ast.Assign | ast.AnnAssign | ast.AugAssign) -> str | None:
     """The text that an assignment gives as it stands; None for what Python would have to compute."""
-    if isinstance(node, ast.AugAssign) or not isinstance(node.value, ast.Constant):
-        return None
-    return node.value.value if isinstance(node.value.value, str) else None
+    return None if isinstance(node, ast.AugAssign) else _said(node.value)
+
+
+def _said(node: ast.expr | None) -> str | None:
+    """A text that stands there as it is; None for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

@@ -147,9 +147,7 @@ def _overlap_plot(places: Sequence[tuple[float, float]]) -> str:
     label = "side of the true box, pixels of the original"
     drawn = scatter(places, x_label=label, marks=[(0.5, "one half")], description=said)
     mean = percent(sum(overlap for _, overlap in places) / len(places))
-    caption = (
-        f"Intersection over union, a dot a sample; mean {mean}; {percent(right / len(places))} reach one half."
-    )
+    caption = f"Intersection over union, a dot a sample; mean {mean}; {percent(right / len(places))} reach one half."
     return panel("Overlap by the size of the object", drawn, caption)
 
 

@@ -12,6 +12,7 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from . import shuffled  # noqa: F401  (registers the control)
+from .group_step import shapes, take_group_step
 from .reward_manager import refuse
 from .settings import Settings
 
@@ -60,6 +61,18 @@ class ErgoSyncTrainer(PPOTrainerSync):
         if not is_validation:
             self._lost_prompts += failed
         return sampled
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        """verl's, after the rewards of each prompt's rollouts were weighed against each other, where the method does.
+
+        verl has no public place between rewards and advantages; `tests/contract/test_verl_symbols.py` watches this one.
+        """
+        if shapes(self.ergo.method):
+            keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+            figures = take_group_step(batch.partition_id, keys, self.ergo.method, self.ergo.reward)
+            metrics.update({f"{self.ergo.method.name}/{name}": value for name, value in figures.items()})
+        compute: Callable[..., Any] = super()._compute_advantage
+        return compute(batch, metrics)
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """verl's step, with the mean of each part of the reward among its metrics."""

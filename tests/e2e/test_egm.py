@@ -164,4 +164,4 @@ def test_verl_trains_a_step_of_it(tmp_path: Path) -> None:
     (step,) = run.trained
     assert {"egm/accuracy", "egm/iou", "egm/located", "egm/words", "egm/lost_prompts"} <= set(step)
     assert step["egm/iou"] == pytest.approx(step["critic/rewards/mean"], abs=1e-6)
-    assert step["egm/located"] > 0.5, "the zoom it was taught is four numbers, too"
+    assert step["egm/iou"] <= step["egm/located"], "nothing is paid without a box"
