@@ -24,6 +24,7 @@ CALLED = {
     "verl.experimental.agent_loop.agent_loop:AgentLoopBase.ct_merge_assistant_token": (
         "runtime_token_ids assistant_token_ids response_mask response_logprobs assistant_logprobs"
     ),
+    "verl.experimental.agent_loop.agent_loop:AgentLoopMetrics": "generate_sequences tool_calls num_preempted",
     "verl.experimental.agent_loop.agent_loop:AgentLoopOutput": (
         "prompt_ids response_ids response_mask response_logprobs routed_experts multi_modal_data num_turns metrics "
         "extra_fields"
@@ -62,6 +63,9 @@ CALLED = {
     ),
     "verl.workers.rollout.utils:get_vision_placeholder_token_ids": "processor",
     "transfer_queue:kv_batch_get": "keys partition_id select_fields",
+    "transfer_queue:kv_batch_put": "keys partition_id fields",
+    "verl.utils.tensordict_utils:list_of_dict_to_tensordict": "",
+    "verl.trainer.ppo.v1.trainer_base:PPOTrainer._compute_advantage": "batch metrics",
 }
 """``module:name``, and the parameters or fields that are relied on."""
 
