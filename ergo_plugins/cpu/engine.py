@@ -19,11 +19,11 @@ class CpuFSDPEngineWithLMHead(FSDPEngineWithLMHead):
     """The engine of actor and reference policy."""
 
     def _build_fsdp_module(self, module: torch.nn.Module) -> Any:
+        build: Callable[[torch.nn.Module], Any] = super()._build_fsdp_module
         # A reference policy would be off-loaded to pinned memory, which only an accelerator has.
         config = self.engine_config
         self.engine_config = copy.copy(config)
         object.__setattr__(self.engine_config, "forward_only", False)  # frozen, and wrapped as verl wraps an actor
-        build: Callable[[torch.nn.Module], Any] = super()._build_fsdp_module
         try:
             return build(module)
         finally:

@@ -36,7 +36,7 @@ class HFReplica(RolloutReplica):
                 response_length=self.config.response_length,
             )
         )
-        assert isinstance(server, ActorHandle)  # ray's annotation also allows for the class itself
+        assert isinstance(server, ActorHandle)  # ray annotates the class itself as well
         self._server_address = await server.serve_http.remote()
         self._server_handle = server
         self.servers = [server]

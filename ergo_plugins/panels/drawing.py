@@ -16,8 +16,7 @@ FAST_SCALE = 2
 """The smallest scale at which every square on the cell grid is reduced by a whole factor (`crop_view`)."""
 
 _RAMP = np.linspace(120, 250, UNITS // UNITS_PER_VIEW_PX)
-_CHANNELS = np.broadcast_arrays(_RAMP[None, :], _RAMP[:, None], 220.0)
-_BACKGROUND: NDArray[np.uint8] = np.stack(_CHANNELS, axis=-1).astype(np.uint8)
+_BACKGROUND = np.stack(np.broadcast_arrays(_RAMP[None, :], _RAMP[:, None], 220.0), axis=-1).astype(np.uint8)
 _LATTICE = _BACKGROUND.repeat(UNITS_PER_VIEW_PX, 0).repeat(UNITS_PER_VIEW_PX, 1)
 _ROW, _COLUMN = np.mgrid[:TILE_UNITS, :TILE_UNITS]
 _IS_DARK = {"horizontal": _ROW % 2, "vertical": _COLUMN % 2, "checkered": (_ROW + _COLUMN) % 2}
@@ -30,7 +29,7 @@ def original(scene: Scene) -> Image.Image:
 
 def coarse_view(scene: Scene) -> NDArray[np.uint8]:
     """What a policy sees first, ``(112, 112, 3)``: byte for byte the BOX resize of the original, drawn directly."""
-    view = _BACKGROUND.copy()
+    view: NDArray[np.uint8] = _BACKGROUND.copy()
     for tile in scene.tiles:
         x, y, side = (units // UNITS_PER_VIEW_PX for units in (tile.x, tile.y, TILE_UNITS))
         view[y : y + side, x : x + side] = _light_mean_dark(tile.color, scene.dark)[1]
@@ -63,7 +62,7 @@ def _draw(
     scene: Scene, scale: int, region_units: tuple[int, int, int, int] = (0, 0, UNITS, UNITS)
 ) -> NDArray[np.uint8]:
     """A region of the lattice, every unit as ``scale`` x ``scale`` pixels."""
-    lattice = _LATTICE.copy()
+    lattice: NDArray[np.uint8] = _LATTICE.copy()
     for tile in scene.tiles:
         light, mean, dark = _light_mean_dark(tile.color, scene.dark)
         filled = np.where(_IS_DARK[tile.pattern][..., None], dark, light) if tile.pattern in _IS_DARK else mean

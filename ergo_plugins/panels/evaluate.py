@@ -138,10 +138,10 @@ class Player:
         prompts = [processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
         images = [[Image.fromarray(view) for view in row] for row in views]
         inputs = processor(text=prompts, images=images, padding=True, padding_side="left", return_tensors="pt")
-        how: dict[str, Any] = (
-            {"do_sample": True, "temperature": self.temperature, "top_k": 0} if self.temperature else {}
-        )
-        tokens = self.policy.generate(**inputs, max_new_tokens=REPLY_TOKENS, **how)
+        how: dict[str, Any] = {"max_new_tokens": REPLY_TOKENS}
+        if self.temperature:
+            how |= {"do_sample": True, "temperature": self.temperature, "top_k": 0}
+        tokens = self.policy.generate(**inputs, **how)  # type: ignore[misc]  # no model has all that its `self` asks
         replies = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
         return [reply.split(END_OF_TURN)[0] for reply in replies]
 

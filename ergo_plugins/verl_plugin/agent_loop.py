@@ -71,7 +71,7 @@ class ErgoZoomLoop(AgentLoopBase):
         shared = self.shared
         self._tell(row, shared)
         image = row.image
-        assert image is not None  # verl hands every trajectory its prompt, and such a row without one is refused
+        assert image is not None  # verl hands over the prompt, and a row with a prompt and no image is refused
         trajectory = Trajectory(self, shared, row, sampling_params)
         started = time.monotonic()
         try:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
 
-from ..core.outcome import Outcome, TurnRecord
+from ..core.outcome import Outcome
 from ..core.record import Entry
 from ..core.replies import parse_answer
 from ..methods import tool_method
@@ -92,7 +92,7 @@ def _answered(outcome: Outcome, response: str, asked: str) -> Outcome:
     opened = outcome.turns[0].opened
     opened = opened if reply.startswith(opened) else ""
     answer = parse_answer(reply)
-    last: TurnRecord = replace(outcome.turns[-1], reply=reply[len(opened) :], finish="stop", opened=opened)
+    last = replace(outcome.turns[-1], reply=reply[len(opened) :], finish="stop", opened=opened)
     return replace(
         outcome,
         turns=(*outcome.turns[:-1], last),
