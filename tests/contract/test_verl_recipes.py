@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,16 @@ def test_ours_accepts_it(recipe: Path) -> None:
     settings = Settings.of(config)
     refuse(config, settings)
     episode, rollout = settings.episode, config.actor_rollout_ref.rollout
-    if settings.method.images == 1:
-        needed = episode.answer_new_tokens
-        assert rollout.prompt_length >= episode.view_tokens + 128, "an image within its budget would be refused"
-    else:
-        wrapping = 256 if recipe.parent.name != "tiny" else 64
-        needed = episode.zoom_new_tokens + episode.crop_tokens + episode.answer_new_tokens + wrapping
+    wrapping = 256 if recipe.parent.name != "tiny" else 64
+    budget = {one.name: getattr(episode, one.name) for one in fields(episode) if one.name.endswith("_tokens")}
+    written = sum(tokens for name, tokens in budget.items() if name.endswith("_new_tokens"))
+    first, later = {
+        "ergo": lambda: (budget["coarse_tokens"], budget["crop_tokens"]),
+        "egm": lambda: (budget["view_tokens"], 0),
+        "visionthink": lambda: (budget["full_tokens"] // 4, budget["full_tokens"]),
+    }[settings.method.name]()
+    assert rollout.prompt_length > first, "an image within its budget would be refused"
+    needed = written + later + (wrapping if later else 0)
     assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
     if rollout.max_model_len:
         assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length
