@@ -82,9 +82,8 @@ def run(args: argparse.Namespace) -> int:
         to_row = partial(tool_row, args.source, _first_turn(args), args.coarse_tokens * args.factor**2)
     for name, samples in (("train", training), ("validation", held_out)):
         if samples:
-            table = pa.Table.from_pylist(
-                [to_row(index, sample) for index, sample in enumerate(samples)], schema(tool=args.agent == "tool_agent")
-            )
+            columns = schema(tool=args.agent == "tool_agent", hints=samples[0].hints)
+            table = pa.Table.from_pylist([to_row(index, sample) for index, sample in enumerate(samples)], columns)
             pq.write_table(table, args.out / f"{name}.parquet")
     report = {"source": args.source, "training": len(training), "validation": len(held_out), **asdict(counts)}
     (args.out / "counts.json").write_text(json.dumps(report, indent=2) + "\n")

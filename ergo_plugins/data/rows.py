@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..core.questions import Question, split_question
@@ -30,6 +30,7 @@ def row(data_source: str, index: int, sample: Checked) -> Row:
             "question": sample.question,
             "answer_kind": sample.kind,
             "target_box": list(sample.target_box.as_tuple()) if sample.target_box else None,
+            **sample.hints,
         },
         "agent_name": "ergo_zoom",
     }
@@ -52,8 +53,13 @@ def tool_row(data_source: str, first_turn: FirstTurn, max_pixels: int, index: in
     return made
 
 
-def schema(*, tool: bool) -> pa.Schema:
-    """Types of the columns, so that a column of nulls has one too."""
+def schema(*, tool: bool, hints: Iterable[str] = ()) -> pa.Schema:
+    """Types of the columns, so that a column of nulls has one too.
+
+    Args:
+        tool: whether the rows are for verl's own tool loop.
+        hints: names of whole numbers that ``extra_info`` holds beside the rest.
+    """
     import pyarrow as pa
 
     text = pa.string()
@@ -66,6 +72,7 @@ def schema(*, tool: bool) -> pa.Schema:
             "question": text,
             "answer_kind": text,
             "target_box": pa.list_(pa.float64()),
+            **{name: pa.int64() for name in hints},
         },
     )
     if tool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
@@ -46,6 +46,7 @@ class Sample:
         options: texts of the options in the source's order; empty for an open question.
         boxes: where the evidence lies, pixels of the original.
         kind: how answers are compared; None to tell from the answer.
+        hints: whole numbers that a method may use, by name; the same names for all of a source.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Sample:
     options: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     kind: TargetKind | None = None
+    hints: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class Checked:
     answer: str
     kind: TargetKind
     target_box: Box | None
+    hints: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -121,7 +124,8 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
             raise BadSample(
                 sample.name, "unreadable answer", f"an answer of kind 'number' is one, got {brief(sample.answer)}"
             )
-        return Checked(sample.name, sample.image, size, sample.question.strip(), sample.answer.strip(), kind, box)
+        asked, answer = sample.question.strip(), sample.answer.strip()
+        return Checked(sample.name, sample.image, size, asked, answer, kind, box, sample.hints)
     if sample.kind not in (None, "option"):
         raise BadSample(sample.name, "unknown kind", f"options are compared by letter, not as {sample.kind!r}")
     right = _right_option(sample)
@@ -131,7 +135,8 @@ def check(sample: Sample, *, rng: random.Random | None, max_megapixels: float) -
     letters = [chr(ord("A") + i) for i in range(len(order))]
     lines = (f"{letter}. {text}" for letter, text in zip(letters, order, strict=True))
     question = "\n".join((sample.question.strip(), *lines))
-    return Checked(sample.name, sample.image, size, question, letters[order.index(right)], "option", box)
+    right_letter = letters[order.index(right)]
+    return Checked(sample.name, sample.image, size, question, right_letter, "option", box, sample.hints)
 
 
 def size_of_file(name: str, path: Path, *, max_megapixels: float | None = None) -> Size:

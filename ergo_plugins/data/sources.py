@@ -233,6 +233,26 @@ def vgr(source: Source, name: str, record: Record) -> Sample:
     )
 
 
+def visionthink(source: Source, name: str, record: Record) -> Sample:
+    """VisionThink-Smart and -General, as parquet or as the folder that ``load_from_disk`` reads.
+
+    ``problem`` with ``<image>``, ``images`` (one), ``original_answer`` (of the rule variant ``solution``), and ``info``
+    with ``tgt_width``, ``tgt_height`` and ``use_tool``, which says whether the reduced image was too small:
+    confirmed against the loader of dvlab-research/VisionThink, not against the sets.
+    """
+    info = record.get("info")
+    info = info if isinstance(info, Mapping) else {}
+    stem, options = _asked(name, source.get(record, "problem", "question"))
+    return Sample(
+        name=name,
+        image=source.image(name, source.get(record, "images", "image")),
+        question=stem,
+        answer=_untagged(answer_text(name, source.get(record, "original_answer", "solution", "answer"))),
+        options=options,
+        hints={hint: int(info[hint]) for hint in ("tgt_width", "tgt_height", "use_tool") if info.get(hint) is not None},
+    )
+
+
 def panels(source: Source, name: str, record: Record) -> Sample:
     """Panel images as ergo_plugins/panels/make_data.py writes them."""
     name = answer_text(name, source.get(record, "question_id"))
@@ -252,13 +272,16 @@ SOURCES: dict[str, Reader] = {
     "viscot": viscot,
     "vstar": vstar,
     "vgr": vgr,
+    "visionthink": visionthink,
     "jsonl": jsonl,
     "panels": panels,
 }
 
 
 def _read(file: Path) -> Iterator[Any]:
-    if file.suffix == ".parquet":
+    if file.is_dir():
+        yield from _read_arrow(file)
+    elif file.suffix == ".parquet":
         import pyarrow.parquet as pq
 
         for batch in pq.ParquetFile(file).iter_batches(batch_size=64):
@@ -275,6 +298,19 @@ def _read(file: Path) -> Iterator[Any]:
         yield from records
     else:
         raise ValueError(f"a set is read from .json, .jsonl or .parquet, got {file}")
+
+
+def _read_arrow(folder: Path) -> Iterator[Any]:
+    """The rows of a folder that ``datasets`` wrote with ``save_to_disk``; images stay as they are."""
+    import pyarrow as pa
+
+    files = sorted(folder.glob("*.arrow")) or sorted(folder.glob("*/*.arrow"))
+    if not files:
+        raise ValueError(f"{folder} holds no *.arrow, as datasets' save_to_disk writes them")
+    for file in files:
+        with pa.memory_map(str(file)) as mapped, pa.ipc.open_stream(mapped) as stream:
+            for batch in stream:
+                yield from batch.to_pylist()
 
 
 def _parsed(text: str, place: str) -> Any:

@@ -82,7 +82,7 @@ class ErgoZoomLoop(AgentLoopBase):
         brought = await self._brought(row, image, original)
         decode_s = time.monotonic() - started
         settings = shared.settings
-        sample = Sample(original.image, row.question)
+        sample = Sample(original.image, row.question, row.hints)
         episode = settings.method.episode(sample, settings.episode, shared.grid, render=original.render)
         del original, sample  # the episode lets go of it once the crop is cut
         outcome = await play_async(episode, trajectory.ask, trajectory.compute)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from ..core.geometry import Box
@@ -48,6 +48,7 @@ class Row:
         image: the original; None where only a reward is computed and verl handed over no prompt.
         question: what is asked; a system message of the row is no part of it.
         system: the row's own system message, which the zoom does not use; empty for none.
+        hints: all of ``extra_info``, for methods that use more of it.
     """
 
     data_source: str
@@ -56,6 +57,7 @@ class Row:
     question: Question
     target: Target
     system: str = ""
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Row:
@@ -73,7 +75,8 @@ class Row:
             said = None if prompt is None else read_messages(prompt)
             image = _image(extra, said)
             question = split_question(_question(extra, said))
-            return cls(source, index, image, question, _target(row, extra, question), said.system if said else "")
+            target, system = _target(row, extra, question), said.system if said else ""
+            return cls(source, index, image, question, target, system, extra)
         except ValueError as error:
             raise RowError(f"{name}: {error}") from error
 

@@ -433,3 +433,31 @@ def test_a_tools_prompt_names_the_frame_in_which_the_model_writes(
 ) -> None:
     (row,) = convert(images, "jsonl", [GOOD], "--agent", "tool_agent", *options)
     assert frame in row["prompt"][-1]["content"]
+
+
+def test_visionthink_keeps_its_sizes_as_parquet_and_as_arrow(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (80, 60), "red").save(content, "PNG")
+    record = {
+        "problem": "<image>\nWhat colour?\nA. red\nB. blue",
+        "images": [{"bytes": content.getvalue(), "path": None}],
+        "original_answer": "A",
+        "info": {"tgt_width": 28, "tgt_height": 56, "use_tool": True},
+    }
+    table = pa.Table.from_pylist([record, {**record, "info": {**record["info"], "use_tool": False}}])
+    pq.write_table(table, tmp_path / "set.parquet")
+    folder = tmp_path / "set"
+    folder.mkdir()
+    file = folder / "data-00000-of-00001.arrow"
+    with pa.OSFile(str(file), "wb") as opened, pa.ipc.new_stream(opened, table.schema) as stream:
+        stream.write_table(table)
+    for file in (tmp_path / "set.parquet", folder):
+        made = convert(tmp_path, "visionthink", file, "--keep-order")
+        first, second = (row["extra_info"] for row in made)
+        assert (first["tgt_width"], first["tgt_height"], first["use_tool"]) == (28, 56, 1)
+        assert second["use_tool"] == 0
+        read = Row.read({**made[0], "raw_prompt": made[0]["prompt"]})
+        assert (read.hints["tgt_width"], read.target.answer) == (28, "A")
+        assert read.question.stem == "What colour?"
+    with pytest.raises(CommandError, match=r"holds no \*\.arrow"):
+        convert(tmp_path, "visionthink", tmp_path / "out")
