@@ -22,7 +22,7 @@ from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
 from .run import play_samples
 from .samples import samples_of
 from .values import WrongArgument, as_kind
-from .wishes import refuse_wishes, task_defaults
+from .wishes import refuse_judges_without_keys, refuse_wishes, task_defaults
 
 BUDGET = "_tokens"
 """How the names of budgets of visual tokens end, but those of ``…_new_tokens``."""
@@ -131,6 +131,7 @@ class ErgoModel(lmms):  # type: ignore[misc]
         """Zoom and answer; one result a request, in order."""
         started = time.perf_counter()
         refuse_wishes(requests, known_arguments(self.engine_name, self.arguments.method))
+        refuse_judges_without_keys(requests)
         for task, defaults in task_defaults(requests).items():
             logger.info(
                 f"{task} brings generation_kwargs {defaults}, meant for models that answer at once; they and --seed "

@@ -7,12 +7,18 @@ over mixed into the same dictionary; only the task still has the command line.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from lmms_eval.utils import simple_parse_args_string
 
 from .values import WrongArgument
+
+_ONLY_JUDGED = ("mmvet", "mathvista_testmini", "mathverse_testmini", "mia_bench", "egothink")
+"""How the names of image tasks begin that have no score but a judge's (lmms-eval 0.7.3)."""
+
+_KEYS = ("OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "JUDGE_API_KEY")
 
 _INSTEAD = {
     **dict.fromkeys(
@@ -46,6 +52,27 @@ def refuse_wishes(requests: Sequence[Any], known: Collection[str]) -> None:
             raise WrongArgument("--num_fewshot is not taken: the zoom shows no examples; leave it out")
         if getattr(typed, "max_tokens", None) is not None:
             raise WrongArgument("--max_tokens is not taken: ergo models cannot stop at a number of tokens; --limit can")
+
+
+def refuse_judges_without_keys(requests: Sequence[Any]) -> None:
+    """Make sure that no task is run whose only scores come from a paid judge that nobody has a key for.
+
+    lmms-eval would run such a task to its end and then give every sample 0 without a word.
+
+    Raises:
+        WrongArgument: there is one; ``--predict_only`` runs it without scores.
+    """
+    if any(os.environ.get(name) for name in _KEYS):
+        return
+    if any(getattr(typed, "predict_only", False) for typed in _command_lines(requests)):
+        return
+    judged = sorted({task for request in requests if (task := request.args[4]).startswith(_ONLY_JUDGED)})
+    if judged:
+        raise WrongArgument(
+            f"{', '.join(judged)}: every score of it is a paid judge's, and {_KEYS[0]} is not set; lmms-eval would "
+            "give each sample 0 without a word. Set the key (OPENAI_API_URL names a server of your own), or add "
+            "--predict_only"
+        )
 
 
 def task_defaults(requests: Sequence[Any]) -> dict[str, dict[str, Any]]:
