@@ -13,6 +13,7 @@ METHODS = {
     "ergo": "ergo_plugins.methods.ergo:ERGO",
     "egm": "ergo_plugins.methods.egm:EGM",
     "single_pass": "ergo_plugins.methods.single_pass:SINGLE_PASS",
+    "tool_zoom": "ergo_plugins.methods.tool_zoom:TOOL_ZOOM",
     "visionthink": "ergo_plugins.methods.visionthink:VISIONTHINK",
 }
 """Name and address of each method that ships with the package."""

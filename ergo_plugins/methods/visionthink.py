@@ -309,7 +309,7 @@ def read_call(reply: Reply) -> tuple[bool, str | None]:
         return True, f"{len(calls)} calls in one reply; write one"
     try:
         call = json.loads(calls[0])
-    except ValueError as damage:
+    except (ValueError, RecursionError) as damage:
         return True, f"the call is no JSON ({damage})"
     if not isinstance(call, dict) or not isinstance(call.get("arguments"), dict):
         return True, 'a call is {"name": …, "arguments": {…}}'

@@ -78,6 +78,7 @@ def test_a_call_is_shown_the_whole_image_with_text_on_both_sides() -> None:
         ('{"name": "resize_image", "arguments": {"action": "crop"}}', "no action 'crop'"),
         ('{"name": "zoom", "arguments": {"action": "resize"}}', "no tool 'zoom'"),
         ('{"name": "resize_image"}', "a call is"),
+        ("[" * 99_999, "no JSON"),
         ("[]", "a call is"),
         ('{"name": "resize_image", "arguments": {"action": "resize"}', "no JSON"),
     ],
