@@ -39,6 +39,7 @@ def tiles(summary: Mapping[str, Any], story: Story, *, zoomed: bool) -> str:
         _tile(count(s["samples"]), "questions asked", "samples in this run"),
         _tile(percent(s["accuracy"]), "answered correctly", judged),
         _tile(percent(s["zoom_success"]), "pointed at a usable part", area) if zoomed else "",
+        _known(percent(s.get("overlap")), "of both boxes in common", "intersection over union, mean"),
         _known(percent(s["target_coverage"]), "of the evidence inside the close-up", "target coverage, mean"),
         _tile(count(s["visual_tokens"]), "image tokens per question", spent),
         _known(percent(s["visual_token_share"]), "of the full-detail cost", "image tokens used / those of one pass"),

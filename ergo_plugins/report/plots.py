@@ -95,10 +95,11 @@ def scatter(
     step = round_step((max((x for x, _ in places), default=0.0) or 1.0) / 5)
     farthest = step * math.ceil(max((x for x, _ in places), default=0.0) / step or 1)
     drawn = [f'<line class="axis" x1="0" y1="{floor}" x2="{WIDTH}" y2="{floor}"/>']
+    labels = []  # last, so that no dot lies on them
     for share, label in marks:
         y = floor - share * (floor - _TOP)
         drawn.append(f'<line class="mark" x1="{_SIDE}" y1="{y:.1f}" x2="{WIDTH - _SIDE}" y2="{y:.1f}"/>')
-        drawn.append(_text("mark", _inside(0, label), y - 4, label))
+        labels.append(_text("mark", _inside(0, label), y - 4, label))
     for x, share in places:
         place = f'cx="{_SIDE + x / farthest * room:.1f}" cy="{floor - share * (floor - _TOP):.1f}"'
         drawn.append(f'<circle class="bar dot" {place} r="2.5"/>')
@@ -106,7 +107,7 @@ def scatter(
         label = f"{i * step:g}"
         drawn.append(_text("tick", _inside(_SIDE + i * step / farthest * room, label), floor + 16, label))
     drawn.append(_text("tick", WIDTH / 2, floor + 30, x_label))
-    return svg(_HEIGHT + 14, drawn, description)
+    return svg(_HEIGHT + 14, drawn + labels, description)
 
 
 def bins(values: Sequence[float], *, most: int = 14, far: float = 2.5) -> tuple[float, list[int], bool]:

@@ -13,6 +13,7 @@ _TABLE = (
     ("accuracy", "answers correct", "{:.1%}"),
     ("judged", "  of so many judged", "{:,}"),
     ("target_coverage", "target covered by the crop", "{:.1%}"),
+    ("overlap", "overlap with the true box", "{:.1%}"),
     ("zoom_success", "zoom found a usable box", "{:.1%}"),
     ("area_ratio", "crop's share of the image", "{:.1%}"),
     ("visual_tokens", "visual tokens, all turns", "{:,.0f}"),
@@ -35,15 +36,18 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
 
     Returns:
         What `core.statistics.summarise` says, and ``accuracy``, correct over ``judged`` samples; ``target_coverage``,
-        the mean over samples whose target is known; and ``failed_samples``, the keys of samples with any problem.
+        the mean over samples whose target is known; where boxes are answers ``overlap``, their mean intersection over
+        union with the true ones; and ``failed_samples``, the keys of samples with any problem.
     """
     rows = list(rows)
     verdicts = [row.correct for row in rows if row.correct is not None]
+    overlaps = [row.overlap for row in rows if row.overlap is not None]
     covered = [row.target_coverage for row in rows if row.target_coverage is not None]
     return {
         "judged": len(verdicts),
         "accuracy": statistics.mean(verdicts),
         "target_coverage": statistics.mean(covered),
+        **({"overlap": statistics.mean(overlaps)} if overlaps else {}),
         **statistics.summarise(row.outcome for row in rows),
         "failed_samples": [row.key for row in rows if row.outcome.problems],
     }
@@ -73,6 +77,7 @@ def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
     lines += [
         [label, *(_shown(s.get(key), form) for s in columns.values())]
         for key, label, form in (*_TABLE[:at], *by_turn, *_TABLE[at:])
+        if key != "overlap" or any(key in summary for summary in columns.values())
     ]
     lines += [[f"problems: {kind}", *(f"{s['failures'].get(kind, 0):,}" for s in columns.values())] for kind in kinds]
     label_width, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -53,7 +54,8 @@ def _row(path: Path, number: int, line: bytes) -> Row:
     try:
         entry = Entry.from_json(plain)
         previews = {name: _beside(path, file) for name, file in entry.previews.items()}
-        return Row.of(entry, previews=previews, target_coverage=_coverage(entry))
+        row = Row.of(entry, previews=previews, target_coverage=_coverage(entry))
+        return replace(row, correct=row.is_right_place)
     except checked.FAULTS as damage:
         raise UnreadableInput(
             f"{path}, line {number}, is not a sample of a journal ({type(damage).__name__}: {damage})"

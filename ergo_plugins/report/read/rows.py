@@ -12,6 +12,9 @@ from ...core.grounding import iou
 from ...core.outcome import OBJECT, Outcome
 from ...core.record import Entry, sample_key
 
+RIGHT_FROM = 0.5
+"""Intersection over union from which a box counts as right, as everywhere in the field."""
+
 
 class UnreadableInput(ValueError):
     """A file that a report is made of is not what it should be; the message names the place and what to do."""
@@ -97,6 +100,11 @@ class Row:
         if OBJECT not in self.outcome.boxes or self.target_box_source is None:
             return None
         return iou(self.outcome.boxes[OBJECT], self.target_box_source)
+
+    @property
+    def is_right_place(self) -> bool | None:
+        """Whether the box that is the answer has half in common with the true one; None if there is no such thing."""
+        return None if self.overlap is None else self.overlap >= RIGHT_FROM
 
     @property
     def went_wrong(self) -> bool:

@@ -152,7 +152,7 @@ def _judged(row: Row, verdict: Verdict | None, *, is_plain: bool) -> Row:
     return replace(
         row,
         target=verdict.target,
-        correct=verdict.correct if is_plain else None,
+        correct=verdict.correct if is_plain else row.is_right_place,
         metrics=verdict.metrics,
         target_coverage=verdict.metrics.get(COVERAGE, row.target_coverage),
     )
@@ -167,7 +167,8 @@ def _mismatches(
         if task not in verdicts:
             notes.append(f"There is no samples file for {task}, so its answers are not judged.")
             continue
-        if task not in plain:
+        is_grounding = any(row.overlap is not None for row in rows if row.task == task)
+        if task not in plain and not is_grounding:
             notes.append(f"The scores of {task} are not all 0 or 1, so its answers are not counted as right or wrong.")
         without, beyond = len(played - set(verdicts[task])), len(set(verdicts[task]) - played)
         if without:
