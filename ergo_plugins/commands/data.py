@@ -16,10 +16,10 @@ from PIL import Image
 
 from ..core.geometry import Coordinates, VisionGrid
 from ..core.questions import Question
-from ..data import known_sources, reader_named
+from ..data import known_sources, reader_named, samples
 from ..data.rows import FirstTurn, Row, row, schema, tool_row
 from ..data.samples import BadSample, Checked, Counts, check, split_by_image
-from ..data.sources import Source
+from ..data.sources import Reader, Source
 from ..methods import tool_method
 from ..methods.base import Sample
 from ..methods.prompts import read_prompts
@@ -80,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
     to_row: Callable[[int, Checked], Row] = partial(row, args.source)
     if args.agent == "tool_agent":
         to_row = partial(tool_row, args.source, _first_turn(args), args.coarse_tokens * args.factor**2)
-    for name, samples in (("train", training), ("validation", held_out)):
-        if samples:
-            columns = schema(tool=args.agent == "tool_agent", hints=samples[0].hints)
-            table = pa.Table.from_pylist([to_row(index, sample) for index, sample in enumerate(samples)], columns)
+    for name, kept in (("train", training), ("validation", held_out)):
+        if kept:
+            columns = schema(tool=args.agent == "tool_agent", hints=kept[0].hints)
+            table = pa.Table.from_pylist([to_row(index, sample) for index, sample in enumerate(kept)], columns)
             pq.write_table(table, args.out / f"{name}.parquet")
     report = {"source": args.source, "training": len(training), "validation": len(held_out), **asdict(counts)}
     (args.out / "counts.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -114,7 +114,8 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
     evaluated = _images_of(args.not_in)
     for source, name, record in islice(_records(args, columns), args.limit):
         try:
-            checked = check(source.sample(read, name, record), rng=rng, max_megapixels=args.max_megapixels)
+            sample = _sample(source, read, name, record)
+            checked = check(sample, rng=rng, max_megapixels=args.max_megapixels)
             if checked.image.stem in evaluated:
                 raise BadSample(
                     name, "in an evaluation set", f"{checked.image.name} is also in {evaluated[checked.image.stem]}"
@@ -128,6 +129,22 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
         else:
             counts.keep(checked)
             yield checked
+
+
+def _sample(source: Source, read: Reader, name: str, record: Any) -> samples.Sample:
+    """An entry as the source's function reads it; what nobody foresaw there is named by the entry.
+
+    Raises:
+        BadSample: the entry cannot be learnt from.
+        CommandError: the function failed.
+    """
+    try:
+        return source.sample(read, name, record)
+    except (BadSample, OSError):
+        raise
+    except Exception as error:
+        where = f"{read.__module__}.{read.__name__}"
+        raise CommandError(f"{name}: {where} failed on it ({type(error).__name__}: {error})") from error
 
 
 def _images_of(files: Iterable[Path]) -> dict[str, Path]:

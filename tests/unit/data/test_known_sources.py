@@ -89,3 +89,9 @@ def test_knowing_the_sources_imports_none_of_them_and_no_host() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     hosts = {"torch", "transformers", "datasets", "verl", "lmms_eval", "vllm", "ray", "pyarrow"}
     assert not (hosts | {"captions_set"}) & set(done.stdout.split())
+
+
+def test_a_reader_that_fails_is_named_with_the_entry(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (installed / "set.jsonl").write_text('{"file": "a.png"}\n')
+    assert main(["data", "captions", str(installed / "set.jsonl"), "--out", str(installed / "out")]) == 2
+    assert "set.jsonl 0: captions_set.captions failed on it (KeyError: 'caption')" in capsys.readouterr().err
