@@ -147,7 +147,7 @@ def test_eight_files_one_command_killed_and_started_again(published: Path, tmp_p
     assert "object 3 of" in (out / "report.html").read_text()
 
 
-@pytest.mark.beside
+@pytest.mark.slow
 def test_verl_trains_a_step_of_it(tmp_path: Path) -> None:
     """The tiny policy has never been taught to ground: what is shown is that its boxes are read, paid and logged."""
     run = verl(
