@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, get_type_hints
@@ -15,12 +15,17 @@ from .core.geometry import Box
 from .core.images import to_rgb
 from .core.outcome import Outcome
 from .core.questions import split_question
+from .core.record import Entry, sample_key
 from .core.turns import Episode
 from .engines import Engine, Job, open_engine, options_for_images
 from .methods import DEFAULT, method_named
 from .methods.base import Method, Sample
 from .methods.prompts import read_prompts
 from .outside.image_files import ImageValue, open_image
+from .outside.journal import Journal, JournalMismatch
+
+TASK = "ask"
+"""What the questions of a journal are called, where no benchmark asks them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,31 +97,63 @@ class Model:
         (answer,) = self.ask_many([(image, question)])
         return answer[1]
 
-    def ask_many(self, asked: Iterable[tuple[ImageValue, str]]) -> Iterator[tuple[int, Answer]]:
+    def ask_many(
+        self, asked: Iterable[tuple[ImageValue, str]], *, journal: str | Path | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """Ask many questions; each answer comes with its place in ``asked`` as soon as it is there.
 
         Images are opened when their turn has come. Stop iterating, and no further question is asked.
 
+        Args:
+            asked: images and questions.
+            journal: a file that keeps each answer as it comes. Asked again with the same file, what is in it comes from
+                there; ``ergo report`` reads it.
+
         Raises:
             OSError, ValueError, EngineFault: as of `ask`, the place of the question first in the message; what was
                 answered before has come.
+            JournalMismatch, JournalUnusable: the journal is of other questions or settings, or cannot be used.
         """
+        kept = self._journal(journal) if journal is not None else None
+        try:
+            yield from self._asked(asked, kept)
+        finally:
+            if kept:
+                kept.close()
+
+    def _journal(self, path: str | Path) -> Journal:
+        settings = {**self.engine.identity, "method": self.method.name, **asdict(self.config)}
+        return Journal(path, settings, [TASK])
+
+    def _asked(self, asked: Iterable[tuple[ImageValue, str]], kept: Journal | None) -> Iterator[tuple[int, Answer]]:
         ended: SimpleQueue[tuple[int, Answer] | BaseException | None] = SimpleQueue()
         stopped = threading.Event()
-        images: dict[str, tuple[int, ImageValue]] = {}
+        images: dict[str, tuple[int, ImageValue, str]] = {}
 
         def jobs() -> Iterator[Job]:
             for index, (image, question) in enumerate(asked):
                 if stopped.is_set():
                     return
-                images[f"question {index}"] = index, image
+                entry = kept.entries.get(sample_key(TASK, "", index, 0)) if kept else None
+                if entry is not None:
+                    if entry.question != question:
+                        was, now = f"{entry.question!r:.80}", f"{question!r:.80}"
+                        raise JournalMismatch(
+                            f"question {index} of the journal is {was}, and this one is {now}; give another journal="
+                        )
+                    ended.put((index, Answer(entry.outcome, image)))
+                    continue
+                images[f"question {index}"] = index, image, question
                 yield Job(
                     f"question {index}",
                     lambda image=image, question=question: self._episode(image, question),  # type: ignore[misc]
                 )
 
         def finished(job: Job, outcome: Outcome) -> None:
-            index, image = images.pop(job.key)
+            index, image, question = images.pop(job.key)
+            if kept:
+                returned = self.method.returned(outcome, split_question(question))
+                kept.append(Entry(TASK, "", index, 0, question, returned, outcome))
             ended.put((index, Answer(outcome, image)))
 
         def play() -> None:

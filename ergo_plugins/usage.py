@@ -3,5 +3,9 @@
 from __future__ import annotations
 
 
-class CommandError(Exception):
-    """Something the user gave cannot be used; the message is a sentence that says what, and what to change."""
+class Told(Exception):
+    """An error whose message already is a sentence for the user, with what to do about it."""
+
+
+class CommandError(Told):
+    """Something that was given to a command cannot be used."""

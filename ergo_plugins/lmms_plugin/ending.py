@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ..usage import Told
+
 _GO_ON = "What was finished is in the journal, if there is one; the same command goes on from there."
 CHECK_THE_MODEL = (
     "Check model= (a folder or hub id with configuration, processor and weights) and the options beside it; "
@@ -23,10 +25,6 @@ _LESS_MEMORY = (
     "Give it less at a time: a lower concurrency= (--batch_size for ergo_hf) or smaller coarse_tokens= and "
     "crop_tokens=; for ergo_vllm also gpu_memory_utilization=, max_model_len=, or more GPUs by tensor_parallel_size=."
 )
-
-
-class Told(Exception):
-    """An error whose message already is a sentence for the user, with what to do about it."""
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..core.record import image_name
 from ..core.turns import Episode, Player, Turn
-from .ending import Told
+from ..usage import Told
 
 LONGEST_SIDE_PX = 512
 JPEG_QUALITY = 82

@@ -15,8 +15,8 @@ from ..core.record import Entry
 from ..core.turns import Episode
 from ..engines import Engine, Job
 from ..methods import base
+from ..outside.journal import Journal, JournalMismatch
 from .arguments import ModelArguments
-from .journal import Journal, JournalMismatch
 from .previews import Previews
 from .samples import Sample, UnusableSample, naming
 

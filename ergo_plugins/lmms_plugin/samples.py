@@ -16,8 +16,9 @@ from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
 from ..outside.image_files import open_image
+from ..usage import Told
 from .damage import is_image_damage, missing_images
-from .ending import Told, described
+from .ending import described
 
 PADDING_FLAG = "__padding_only__"
 """lmms-eval marks requests with this that only keep ranks in step; their results are thrown away."""

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from .ending import Told
+from ..usage import Told
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 _BY_NAME = {kind.__name__: kind for kind in _WORDS}

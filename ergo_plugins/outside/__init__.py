@@ -1,1 +1,1 @@
-"""The rooms that touch disk, hub and network: images, processors, the judge."""
+"""The rooms that touch disk, hub and network: images, processors, the judge, the journal."""

@@ -10,7 +10,7 @@ import pytest
 from ergo_plugins.core.geometry import Box, Size
 from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.record import Entry
-from ergo_plugins.lmms_plugin.journal import Journal, JournalMismatch
+from ergo_plugins.outside.journal import Journal, JournalMismatch
 
 SETTINGS: dict[str, Any] = {"engine": "hf", "model": "m", "coarse_tokens": 640, "crop": {"max_aspect": 10.0}}
 

@@ -14,8 +14,10 @@ from ergo_plugins import Answer, Model, open_model
 from ergo_plugins.engines.base import EngineFault
 from ergo_plugins.engines.scripted import ScriptedEngine
 from ergo_plugins.methods import method_named
+from ergo_plugins.outside.journal import JournalMismatch
 from ergo_plugins.panels.drawing import original
 from ergo_plugins.panels.world import first_seed, make_scene
+from ergo_plugins.report.read.journal import read_journal
 
 TINY = Path(__file__).resolve().parents[2] / "recipes" / "tiny"
 OPTIONS = {
@@ -105,3 +107,31 @@ def test_options_that_nobody_has_are_refused() -> None:
         open_model(TINY / "policy", crop_token=3)
     with pytest.raises(ValueError, match="no method"):
         open_model(TINY / "policy", method="nonsense")
+
+
+def test_a_journal_keeps_what_was_asked_and_goes_on(tmp_path: Path) -> None:
+    """Stopped after some answers, the same questions again: those that were answered are not asked a second time."""
+    asked = [(original(scene), scene.text) for scene in SCENES]
+    journal = tmp_path / "asked.jsonl"
+    with open_model(TINY / "policy", device="cpu", concurrency=1, **OPTIONS) as model:
+        answers = model.ask_many(asked, journal=journal)
+        first = dict([next(answers), next(answers)])
+        answers.close()
+        kept = len(journal.read_bytes().splitlines()) - 1
+        assert kept >= 2
+        played: list[int] = []
+        episode = model._episode
+        model._episode = lambda image, question: (played.append(1), episode(image, question))[1]  # type: ignore[method-assign]
+        again = dict(model.ask_many(asked, journal=journal))
+        assert sorted(again) == [0, 1, 2, 3, 4]
+        assert len(played) == 5 - kept
+        assert all(again[index].outcome == answer.outcome for index, answer in first.items())
+        with pytest.raises(JournalMismatch, match="question 0"):
+            list(model.ask_many([(asked[0][0], "Something else?")], journal=journal))
+    run = read_journal(journal)
+    assert [row.key for row in sorted(run.rows, key=lambda row: row.doc_id)] == [f"ask//{n}" for n in range(5)]
+    with (
+        open_model(TINY / "policy", device="cpu", **{**OPTIONS, "crop_tokens": 12}) as other,
+        pytest.raises(JournalMismatch, match="crop_tokens was 16 and is 12"),
+    ):
+        list(other.ask_many(asked, journal=journal))

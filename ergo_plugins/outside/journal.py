@@ -16,7 +16,7 @@ from typing import Any
 
 from ..core import plain as checked
 from ..core.record import JOURNAL_FORMAT, Entry
-from .ending import Told
+from ..usage import Told
 
 
 class JournalMismatch(Told):
