@@ -41,12 +41,12 @@ say(f'{{build}}, {{devices}} visible' if build else {_CPU_BUILD!r})
 """
 _LMMS_EVAL = """
 from lmms_eval.models import get_model, list_available_models
-from ergo_plugins.lmms_plugin.manifest import MODELS
+from ergo_plugins.lmms_plugin.manifest import models
 offered = set(list_available_models())
-missing = sorted(set(MODELS) - offered)
+missing = sorted(set(models()) - offered)
 if missing: raise SystemExit(f"its registry does not list {', '.join(missing)}")
-for name in MODELS: get_model(name)
-say('offers ' + ', '.join(sorted(MODELS)))
+for name in models(): get_model(name)
+say('offers ' + ', '.join(sorted(models(), key=lambda name: (not name.startswith('ergo_'), name))))
 """
 _NOT_LOADED = "it did not load our plugin; VERL_USE_EXTERNAL_PLUGINS is"
 _VERL = f"""

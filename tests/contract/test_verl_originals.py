@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ergo_plugins.core import images
 from ergo_plugins.core.geometry import Box, Size
@@ -87,7 +87,8 @@ def test_one_decode_for_all_who_ask_at_once(tmp_path: Path) -> None:
     assert shared.decodes == 1
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", False)  # True in a process that imports lmms-eval
     sound = io.BytesIO()
     Image.effect_noise((300, 200), 90).save(sound, "PNG")
     damaged = tmp_path / "damaged.png"

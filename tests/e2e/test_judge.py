@@ -283,7 +283,7 @@ def scene(tmp_path: Path) -> tuple[Row, Outcome, Image.Image]:
     original.paste(Image.effect_noise((200, 150), 80).convert("RGB"), (600, 450))
     path = tmp_path / "photo.png"
     original.save(path)
-    row = Row("test 0", str(path), CHOICE, Target("B", "option", CHOICE.options))
+    row = Row("test", "0", str(path), CHOICE, Target("B", "option", CHOICE.options))
     view = Size(224, 168)
     source, crop = Size(800, 600), Box(600, 450, 800, 600)
     turns = tuple(
@@ -379,7 +379,7 @@ def test_what_the_judge_says_decides(scene: tuple[Row, Outcome, Image.Image]) ->
 def test_open_answers_are_compared_by_the_judge(scene: tuple[Row, Outcome, Image.Image]) -> None:
     row, outcome, _ = scene
     question = split_question("What is written there?")
-    row = Row("test 1", row.image_path, question, Target("no parking at night", "judge"))
+    row = Row("test", "1", row.image_path, question, Target("no parking at night", "judge"))
     outcome = Outcome(**{**_fields(outcome), "answer": "parking is forbidden at night"})
 
     def script(_: int, text: str, images: list[Image.Image]) -> str:
@@ -404,7 +404,13 @@ def test_rules_need_a_box(scene: tuple[Row, Outcome, Image.Image]) -> None:
     row, outcome, _ = scene
     with pytest.raises(RowError, match="target_box"):
         verify(JudgeConfig(), row, outcome)
-    boxed = Row(row.name, row.image_path, row.question, Target("B", "option", CHOICE.options, Box(650, 500, 700, 550)))
+    boxed = Row(
+        row.data_source,
+        row.index,
+        row.image_path,
+        row.question,
+        Target("B", "option", CHOICE.options, Box(650, 500, 700, 550)),
+    )
     assert verify(JudgeConfig(), boxed, outcome).region_correct
 
 

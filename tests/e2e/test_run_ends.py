@@ -131,9 +131,7 @@ def test_a_file_where_the_previews_folder_is_to_be_and_a_package_that_is_damaged
 
 
 def test_what_fails_in_the_task_itself_ends_the_run_too(task: Path, tmp_path: Path) -> None:
-    broken = task_with(
-        task, tmp_path / "task", '    return doc["text"]', '    raise LookupError("nobody foresaw this text")'
-    )
+    broken = task_with(task, tmp_path / "task", "    return text", '    raise LookupError("nobody foresaw this text")')
     run = lmms_eval("ergo_hf", broken, tmp_path / "run", model=POLICY)
     assert run.exit_code != 0, run.log
     assert "lmms-eval gave up on this evaluation, and there are no results." in run.log
