@@ -7,101 +7,22 @@ frame a model writes in is mapped. A call that cannot be followed is told why; t
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 from ..core.control_tokens import spelled_out
 from ..core.geometry import RELATIVE_EXTENT, Box, CropRules, Size, VisionGrid, to_source, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import CROP, Outcome, TurnRecord
-from ..core.replies import outside_thinking, parse_answer, shown
+from ..core.replies import parse_answer
 from ..core.turns import Episode, Turn, View, noticed, record
 from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
+from .tool_calls import PROFILES, Call, Profile, ProfileName, read_calls, without_calls
 
-ProfileName = Literal["qwen3_vl", "deepeyes", "mini_o3"]
 MOST_TURNS = 12
 """Most replies in a conversation, and so most images: the first one and one after each reply but the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """How a family of models asks for a part of an image.
-
-    Attributes:
-        opening, closing: tags round a call.
-        tool: name that a call has to give; None if calls have none.
-        frame: what a box is written in: ``thousandths`` or ``shares`` of the sides of the image it is in, or pixels of
-            the ``view`` of it.
-        source: key of a call that says which image the box is in; None for always the first.
-        calls: how many of a reply's calls are followed.
-        answer_ends: whether an answer beside a call ends the conversation.
-        stop: strings that end a reply.
-        example: a call as the model is told to write it.
-        described: what its frame is called.
-    """
-
-    opening: str
-    closing: str
-    tool: str | None
-    frame: Literal["thousandths", "shares", "view"]
-    source: str | None
-    calls: Literal["all", "last"]
-    answer_ends: bool
-    stop: tuple[str, ...]
-    example: str
-    described: str
-
-
-PROFILES: dict[str, Profile] = {
-    "qwen3_vl": Profile(
-        opening="<tool_call>",
-        closing="</tool_call>",
-        tool="image_zoom_in_tool",
-        frame="thousandths",
-        source="img_idx",
-        calls="all",
-        answer_ends=False,
-        stop=(),
-        example=(
-            '<tool_call>\n{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "what it '
-            'is", "img_idx": 0}}\n</tool_call>'
-        ),
-        described="thousandths of the image's width and height (0 to 1000)",
-    ),
-    "deepeyes": Profile(
-        opening="<tool_call>",
-        closing="</tool_call>",
-        tool="image_zoom_in_tool",
-        frame="view",
-        source=None,
-        calls="last",
-        answer_ends=True,
-        stop=(),
-        example=(
-            '<tool_call>\n{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "what it '
-            'is"}}\n</tool_call>'
-        ),
-        described="pixels of the first image",
-    ),
-    "mini_o3": Profile(
-        opening="<grounding>",
-        closing="</grounding>",
-        tool=None,
-        frame="shares",
-        source="source",
-        calls="last",
-        answer_ends=True,
-        stop=("</grounding>",),
-        example='<grounding>{"bbox_2d": [x1, y1, x2, y2], "source": "original_image"}</grounding>',
-        described="shares of the source's width and height (0 to 1); a source is original_image, observation_1, …",
-    ),
-}
-"""The protocols, facts of each read from its authors' code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,23 +124,6 @@ class ToolZoomReward:
             raise ValueError(f"min_coverage is a share, 0 to 1, got {self.min_coverage}")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a reply asks for.
-
-    Attributes:
-        corners: as written, in the profile's frame; None if the call cannot be followed.
-        source: which image it is in: 0 the first, then the parts in the order in which they were shown.
-        error: why it cannot be followed.
-        repaired: whether it was read as something other than JSON.
-    """
-
-    corners: tuple[float, float, float, float] | None
-    source: int = 0
-    error: str | None = None
-    repaired: bool = False
-
-
 class ToolZoom(Method):
     """As many turns as the model wants, up to a limit."""
 
@@ -303,7 +207,7 @@ part it asked for.</p>""",
                 max_new_tokens=config.answer_new_tokens,
                 stop=profile.stop,
             )
-        answer = parse_answer(_without_calls(reply.text, profile))
+        answer = parse_answer(without_calls(reply.text, profile))
         over = bool(asked) and not answer.text
         problems += ["turns: the last reply asked for another part"] if over else []
         problems += [f"answer: {answer.problem}"] if answer.problem and not over else []
@@ -372,82 +276,10 @@ part it asked for.</p>""",
 
 TOOL_ZOOM = ToolZoom()
 
-_XML = re.compile(r"<function=(\w+)>(.*?)</function>", re.DOTALL)
-_XML_PARAMETER = re.compile(r"<parameter=(\w+)>\s*(.*?)\s*</parameter>", re.DOTALL)
-_OBSERVATION = re.compile(r"observation_(\d+)")
-
 
 def parts_shown(outcome: Outcome) -> list[Box]:
     """The parts of the original that were shown after the first image, in order."""
     return [box for name, box in outcome.boxes.items() if name != CROP and box is not None]
-
-
-def read_calls(reply: str, profile: Profile) -> list[Call]:
-    """The calls of a reply that are to be followed, readable or not; none if it has none, or an answer that ends it.
-
-    Calls inside a thought are thoughts. A stop string may have cut the closing tag off.
-    """
-    text = outside_thinking(reply)
-    if profile.answer_ends and "<answer>" in text:
-        return []
-    pieces = text.split(profile.opening)[1:]
-    inside = [piece.partition(profile.closing) for piece in pieces]
-    calls = [_read_call(content, profile) for content, closing, _ in inside if closing]
-    return calls if profile.calls == "all" else calls[-1:]
-
-
-def _read_call(content: str, profile: Profile) -> Call:
-    plain, repaired = _plain(content.strip())
-    if not isinstance(plain, Mapping):
-        return Call(None, error=f"the call is no JSON object: {shown(content.strip())}")
-    arguments: Any = plain
-    if profile.tool is not None:
-        if plain.get("name") != profile.tool:
-            return Call(None, error=f"there is no tool {shown(str(plain.get('name')))}; the only one is {profile.tool}")
-        arguments = plain.get("arguments")
-        arguments = _plain(arguments)[0] if isinstance(arguments, str) else arguments
-        if not isinstance(arguments, Mapping):
-            return Call(None, error='a call has "arguments" with a "bbox_2d"')
-    corners = arguments.get("bbox_2d", arguments.get("bbox"))
-    corners = _plain(corners)[0] if isinstance(corners, str) else corners
-    if (
-        not isinstance(corners, list | tuple)
-        or len(corners) != 4
-        or not all(isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e9 for one in corners)
-    ):
-        return Call(None, error=f'"bbox_2d" is four numbers, got {shown(str(corners))}')
-    index = _index(arguments.get(profile.source)) if profile.source else 0
-    if index is None:
-        return Call(None, error=f"there is no image {shown(str(arguments.get(profile.source or '')))}")
-    x1, y1, x2, y2 = map(float, corners)
-    return Call((x1, y1, x2, y2), index, repaired=repaired)
-
-
-def _plain(text: str) -> tuple[Any, bool]:
-    """``(value, repaired)`` of JSON, of a Python literal, or of the XML that Qwen3.5 writes; None for anything else."""
-    try:
-        return json.loads(text), False
-    except (ValueError, RecursionError):
-        pass  # it may be one of the others
-    written = _XML.search(text)
-    if written:
-        return {"name": written[1], "arguments": dict(_XML_PARAMETER.findall(written[2]))}, False
-    try:
-        return ast.literal_eval(text), True
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return None, False
-
-
-def _index(given: Any) -> int | None:
-    """Which image a call names: 0 for none, a number, ``original_image`` or ``observation_3``; None for no image."""
-    if given is None or given == "original_image":
-        return 0
-    if isinstance(given, int) and not isinstance(given, bool):
-        return given if given >= 0 else None
-    if isinstance(given, str):
-        named = _OBSERVATION.fullmatch(given.strip())
-        return int(named[1]) if named else int(given) if given.strip().isdecimal() else None
-    return None
 
 
 def _region(
@@ -489,12 +321,6 @@ def is_well_formed(outcome: Outcome) -> bool:
     thinks = all(reply.strip().startswith("<think>") and reply.count("</think>") == 1 for reply in (*before, last))
     answered = last.count("<answer>") == last.count("</answer>") == 1 and last.strip().endswith("</answer>")
     return thinks and answered and not any("<answer>" in reply for reply in before)
-
-
-def _without_calls(reply: str, profile: Profile) -> str:
-    """A reply without its calls, which are no answer."""
-    before, *pieces = reply.split(profile.opening)
-    return before + "".join(piece.partition(profile.closing)[2] for piece in pieces)
 
 
 def _worded(text: str, profile: Profile) -> str:

@@ -12,7 +12,8 @@ from ergo_plugins.core.outcome import CROP, Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
 from ergo_plugins.methods.base import Sample, Target
-from ergo_plugins.methods.tool_zoom import PROFILES, TOOL_ZOOM, ToolZoomConfig, ToolZoomReward, parts_shown, read_calls
+from ergo_plugins.methods.tool_calls import PROFILES, read_calls
+from ergo_plugins.methods.tool_zoom import TOOL_ZOOM, ToolZoomConfig, ToolZoomReward, parts_shown
 
 WIDTH, HEIGHT = 2000, 1000
 QUESTION = "What colour?\nA. red\nB. blue"
