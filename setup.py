@@ -20,7 +20,7 @@ setup(
     package_data={"ergo_plugins": ["py.typed", "report/assets/*", "panels/tasks/*", "tasks/refcoco/*"]},
     install_requires=["packaging>=23", "pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
     extras_require={
-        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60"],
+        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60", "aiohttp>=3.9"],
         "vllm": ["vllm>=0.24,<0.34"],
         "verl": [
             # private names of it are called, and a patch release has renamed one; it bounds transformers, too

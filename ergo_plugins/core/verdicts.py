@@ -11,6 +11,7 @@ import re
 
 from .agreement import says_same
 from .answers import extract_letter, number
+from .marks import marked
 from .questions import Question
 from .replies import shown
 from .statements import NoVerdict, stated
@@ -32,6 +33,14 @@ _REFUSED = re.compile(
     r"(?i)\bas an ai\b|\bi(?:'m| am)? (?:can'?t|cannot|can not|won'?t|will not|unable to|not able to) "
     r"(?:help|assist|comply|provide|process|view|discuss|engage|fulfil|do (?:that|this))"
 )
+SAME_FIELDS = ("question", "target", "answer")
+"""What a judge's own words about an open answer have to name, each in braces."""
+
+_SAME = (
+    "Question: {question}\nReference answer: {target}\nGiven answer: {answer}\n\n"
+    "Does the given answer say the same as the reference answer to this question? Write yes or no."
+)
+_NAMED = re.compile(r"\{(question|target|answer)\}")
 _LETTER_OR_NUMBER_FIRST = re.compile(r"\W*(?:\d|[A-Za-z]\b(?!\s+can)(?!'))")
 
 
@@ -49,12 +58,14 @@ def region_prompt(question: Question, *, with_original: bool) -> str:
     )
 
 
-def same_prompt(question: Question, target: str, given: str) -> str:
-    """Ask whether an answer means the same as the wanted one."""
-    return (
-        f"Question: {question.stem}\nReference answer: {target}\nGiven answer: {given}\n\n"
-        "Does the given answer say the same as the reference answer to this question? Write yes or no."
-    )
+def same_prompt(question: Question, target: str, given: str, words: str = "") -> str:
+    """Ask whether an answer means the same as the wanted one.
+
+    Args:
+        words: what to say, with ``{question}``, ``{target}`` and ``{answer}`` in it; empty for ours.
+    """
+    values = {"question": question.stem, "target": target, "answer": given}
+    return _NAMED.sub(lambda name: values[name[1]], words or _SAME)
 
 
 def read_region_answer(reply: str, question: Question, kind: str) -> str | None:
@@ -83,12 +94,14 @@ def read_region_answer(reply: str, question: Question, kind: str) -> str | None:
 
 
 def read_same(reply: str) -> bool:
-    """Whether a judge says that two answers mean the same.
+    """Whether a judge says that two answers mean the same: yes or no, ``Score: 1`` or ``0``, ``[[YES]]`` or ``[[NO]]``.
 
     Raises:
-        NoVerdict: neither yes nor no, or both.
+        NoVerdict: none of them, or several that contradict one another.
     """
-    same = says_same(stated(reply))
-    if same is None:
+    said, rest = marked(stated(reply))
+    in_words = says_same(rest)
+    verdicts = said if in_words is None else said | {in_words}
+    if len(verdicts) != 1 or None in verdicts:
         raise NoVerdict(f"neither a clear yes nor a clear no in {shown(reply)}")
-    return same
+    return True in verdicts

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..core import plain as checked
 from ..core.record import JOURNAL_FORMAT, Entry
@@ -27,12 +27,33 @@ class JournalUnusable(Told, ValueError):
     """The file cannot be this run's journal: damaged, something else, another process's, or not to be written."""
 
 
-class Journal:
-    """An open journal.
+class Line(Protocol):
+    """What stands in a line: a name that no other line has, and plain values."""
+
+    @property
+    def key(self) -> str:
+        """The name."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The values."""
+
+
+L = TypeVar("L", bound=Line)
+
+
+class Lines(Generic[L]):
+    """An open file of lines.
 
     Attributes:
         entries: finished samples by key, those of earlier runs included.
+        kind: what the file is, and the key of its format in the first line.
+        form: the format.
+        option: how a user names the file.
     """
+
+    kind: ClassVar[str]
+    form: ClassVar[str]
+    option: ClassVar[str]
 
     def __init__(self, path: str | Path, settings: dict[str, Any], tasks: list[str]) -> None:
         """Open a journal, new or to be continued.
@@ -48,8 +69,8 @@ class Journal:
                 another process, or cannot be written.
         """
         self.path = Path(path)
-        self.entries: dict[str, Entry] = {}
-        header = {"journal": JOURNAL_FORMAT, "settings": settings, "tasks": sorted(tasks)}
+        self.entries: dict[str, L] = {}
+        header = {self.kind: self.form, "settings": settings, "tasks": sorted(tasks)}
         self._file = self._opened()
         try:
             self.is_locked = self._lock()
@@ -58,7 +79,15 @@ class Journal:
             self._file.close()
             raise
 
-    def append(self, entry: Entry) -> None:
+    def read(self, plain: dict[str, Any]) -> L:
+        """What a line says.
+
+        Raises:
+            One of `core.plain.FAULTS`: it is no such line.
+        """
+        raise NotImplementedError
+
+    def append(self, entry: L) -> None:
         """Keep a finished sample; it is in the file when this returns.
 
         Raises:
@@ -82,8 +111,8 @@ class Journal:
             return self.path.open("a+b", buffering=0)
         except OSError as error:
             raise JournalUnusable(
-                f"journal={self.path} cannot be opened ({error}); name a file that can be written, in a folder that "
-                "exists or can be made"
+                f"{self.option}{self.path} cannot be opened ({error}); name a file that can be written, in a folder "
+                "that exists or can be made"
             ) from error
 
     def _lock(self) -> bool:
@@ -92,7 +121,8 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as held:
             raise JournalUnusable(
-                f"{self.path} is being written by another process: let that run end, or give this one another journal="
+                f"{self.path} is being written by another process: let that run end, or give this one another "
+                f"{self.option.strip()}"
             ) from held
         except OSError as error:
             if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL):
@@ -113,7 +143,7 @@ class Journal:
                 self._file.close()  # nothing may follow a torn line
             raise JournalUnusable(
                 f"{what} could not be written to {self.path} ({error}); make room, then start the same command again: "
-                "it goes on behind the last sample in the journal"
+                "it goes on behind the last sample in it"
             ) from error
 
     def _continue(self, header: dict[str, Any]) -> None:
@@ -122,9 +152,9 @@ class Journal:
         content: bytes = self._file.readall()
         *lines, last = content.split(b"\n")
         if lines:
-            _check(self.path, found=self._header(lines[0]), wanted=header)
-        elif not _may_be_torn_header(last):
-            raise JournalUnusable(f"{self.path} is no journal: it begins with {last[:60]!r}. Name another file")
+            self._check(found=self._header(lines[0]), wanted=header)
+        elif not self._may_be_torn_header(last):
+            raise JournalUnusable(f"{self.path} is no {self.kind}: it begins with {last[:60]!r}. Name another file")
         for number, line in enumerate(lines[1:], start=2):
             self._take(line, number)
         if last:
@@ -137,17 +167,17 @@ class Journal:
             found = json.loads(line)
         except ValueError as damage:
             found = damage
-        if not isinstance(found, dict) or "journal" not in found:
-            raise JournalUnusable(f"{self.path} is no journal: its first line is {line[:60]!r}. Name another file")
+        if not isinstance(found, dict) or self.kind not in found:
+            raise JournalUnusable(f"{self.path} is no {self.kind}: its first line is {line[:60]!r}. Name another file")
         return found
 
     def _take(self, line: bytes, number: int) -> None:
         try:
-            entry = Entry.from_json(json.loads(line))
+            entry = self.read(json.loads(line))
         except checked.FAULTS as damage:
             raise JournalUnusable(
-                f"{self.path}, line {number}, is not a line of a journal ({type(damage).__name__}: {damage}); take the "
-                "line out, and its sample is played again, or name another file"
+                f"{self.path}, line {number}, is not a line of a {self.kind} ({type(damage).__name__}: {damage}); take "
+                "the line out, and its sample is played again, or name another file"
             ) from damage
         if entry.key in self.entries:
             raise JournalUnusable(
@@ -155,25 +185,33 @@ class Journal:
             )
         self.entries[entry.key] = entry
 
+    def _may_be_torn_header(self, line: bytes) -> bool:
+        """Whether a file's only line, without its end, is what a kill left of a header."""
+        start = json.dumps({self.kind: self.form}).encode("ascii")[:-1]
+        return line.startswith(start) or start.startswith(line)
 
-def _may_be_torn_header(line: bytes) -> bool:
-    """Whether a file's only line, without its end, is what a kill left of a header."""
-    start = json.dumps({"journal": JOURNAL_FORMAT}).encode("ascii")[:-1]
-    return line.startswith(start) or start.startswith(line)
+    def _check(self, *, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        before, now = _flat(found), _flat(wanted)
+        differences = [
+            f"{name} was {before.get(name, 'not set')!r} and is {now.get(name, 'not set')!r}"
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        ]
+        if differences:
+            raise JournalMismatch(
+                f"{self.path} is the {self.kind} of another run: {'; '.join(differences)}. "
+                f"Give another {self.option.strip()} or run with the settings it was begun with"
+            )
 
 
-def _check(path: Path, *, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    before, now = _flat(found), _flat(wanted)
-    differences = [
-        f"{name} was {before.get(name, 'not set')!r} and is {now.get(name, 'not set')!r}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
-    if differences:
-        raise JournalMismatch(
-            f"{path} is the journal of another run: {'; '.join(differences)}. "
-            "Give another journal= or run with the settings it was begun with"
-        )
+class Journal(Lines[Entry]):
+    """The samples of an evaluation."""
+
+    kind, form, option = "journal", JOURNAL_FORMAT, "journal="
+
+    def read(self, plain: dict[str, Any]) -> Entry:
+        """See the class above."""
+        return Entry.from_json(plain)
 
 
 def _flat(plain: Any, prefix: str = "") -> dict[str, Any]:

@@ -16,16 +16,18 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-import aiohttp
 from PIL import Image
 
 from ..core.png import png
 from ..core.questions import Question
 from ..core.replies import shown
 from ..core.statements import NoCompletion, NoVerdict, read_completion
-from ..core.verdicts import read_region_answer, read_same, region_prompt, same_prompt
+from ..core.verdicts import SAME_FIELDS, read_region_answer, read_same, region_prompt, same_prompt
+
+if TYPE_CHECKING:
+    import aiohttp  # not in every environment that has the settings of a judge
 
 V = TypeVar("V")
 
@@ -54,6 +56,8 @@ class JudgeConfig:
         crop_tokens: visual tokens of the crop as the judge sees it; 0 shows it the view that the policy saw.
         original_tokens: visual tokens of the original for ``crop+original``.
         prompt: what is asked about a crop, ``{question}`` standing for the question with its options; empty for ours.
+        same_prompt: what is asked about an open answer, with ``{question}``, ``{target}`` and ``{answer}`` in it; empty
+            for ours. A verdict is yes or no, ``Score: 1`` or ``0``, ``[[YES]]`` or ``[[NO]]``.
         max_new_tokens: of a verdict, with its thought; one that is cut before its answer is asked for again.
         concurrency: requests under way in one process.
         timeout_s: a request without a complete reply by then counts as failed; waiting for a place among those under
@@ -71,6 +75,7 @@ class JudgeConfig:
     crop_tokens: int = 0
     original_tokens: int = 1280
     prompt: str = ""
+    same_prompt: str = ""
     max_new_tokens: int = 512
     concurrency: int = 32
     timeout_s: float = 120.0
@@ -91,6 +96,8 @@ class JudgeConfig:
             raise ValueError(f"judge.urls are given, but judge.source is {self.source}; set judge.source=endpoints")
         if self.prompt and "{question}" not in self.prompt:
             raise ValueError(f"judge.prompt has no {{question}} in it, got {self.prompt!r}")
+        if self.same_prompt and (left := [name for name in SAME_FIELDS if f"{{{name}}}" not in self.same_prompt]):
+            raise ValueError(f"judge.same_prompt has no {{{left[0]}}} in it, got {self.same_prompt!r}")
         for name in ("max_new_tokens", "concurrency", "attempts", "original_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"judge.{name} is at least 1, got {getattr(self, name)}")
@@ -153,7 +160,8 @@ class Judge:
         Raises:
             JudgeError: there is no verdict.
         """
-        return await self._once(same_prompt(question, target, given), [], read_same, effort)
+        prompt = same_prompt(question, target, given, self.config.same_prompt)
+        return await self._once(prompt, [], read_same, effort)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -183,6 +191,8 @@ class Judge:
             effort.seconds += time.monotonic() - started
 
     async def _verdict(self, prompt: str, images: list[bytes], read: Callable[[str], V], effort: Effort) -> V:
+        import aiohttp
+
         delay_s, failures = self.config.first_delay_s, list[str]()
         # taken once a verdict: others that are under way must not send a retry back to where it failed
         first = next(self._turn)
@@ -214,6 +224,8 @@ class Judge:
             JudgeError: the server refuses, and would again.
             _Unusable, aiohttp.ClientError, TimeoutError: it may do better next time.
         """
+        import aiohttp
+
         if self._session is None or self._slots is None:
             timeout = aiohttp.ClientTimeout(total=self.config.timeout_s)
             # no limit of its own: aiohttp's 100 connections would let requests wait within their timeout

@@ -10,6 +10,7 @@ from PIL import Image
 from ..core.geometry import Box, Size, VisionGrid, whole
 from ..core.images import size_of
 from ..core.outcome import Outcome
+from ..core.sameness import same_by_rule
 from ..methods.base import Findings, Inquiry, SeesAnswer
 from ..outside.judge import Effort, Judge, JudgeConfig
 from .originals import Original, Originals
@@ -76,7 +77,14 @@ class Verifier:
             return await self._shows_the_answer(inquiry, outcome, row, effort)
         if self.judge is None:
             raise RowError(f"{row.name} is compared by a judge, and ergo.judge.source=rules has none")
-        return await self.judge.is_same(row.question, row.target.answer, inquiry.given, effort)
+        return await self._means(row, inquiry.given, effort, self.judge)
+
+    async def _means(self, row: Row, given: str, effort: Effort, judge: Judge) -> bool:
+        """Whether an answer is the wanted one: by rules where they can tell, or else by the judge."""
+        by_rule = same_by_rule(row.question, (row.target.answer,), given)
+        if by_rule is not None:
+            return by_rule
+        return await judge.is_same(row.question, row.target.answer, given, effort)
 
     async def _shows_the_answer(self, inquiry: SeesAnswer, outcome: Outcome, row: Row, effort: Effort) -> bool:
         target = row.target
@@ -101,7 +109,7 @@ class Verifier:
         if said is None:
             return False
         if target.kind == "judge":
-            return await self.judge.is_same(row.question, target.answer, said, effort)
+            return await self._means(row, said, effort, self.judge)
         return target.is_met_by(said, inquiry.tolerance)
 
     def _views(self, original: Original, region: Box, outcome: Outcome) -> list[Image.Image]:

@@ -72,7 +72,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_the_command_line_imports_no_host() -> None:
-    heavy = ("torch", "transformers", "vllm", "lmms_eval", "verl", "ray", "numpy", "openai")
+    heavy = ("torch", "transformers", "vllm", "lmms_eval", "verl", "ray", "numpy", "openai", "aiohttp")
     code = f"import sys, ergo_plugins.cli as c; c.build_parser(); print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"

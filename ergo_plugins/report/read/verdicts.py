@@ -122,7 +122,7 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
             continue
         try:
             sample = json.loads(line)
-            verdicts[str(sample["doc_id"])] = Verdict(str(sample["target"]), _metrics(sample))
+            verdicts[str(sample["doc_id"])] = Verdict(str(sample["target"]), metrics_of(sample))
         except (ValueError, KeyError, TypeError, OverflowError) as damage:
             raise UnreadableInput(
                 f"{path}, line {number}, is not a sample of lmms-eval ({type(damage).__name__}: {damage})"
@@ -130,7 +130,14 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
     return verdicts
 
 
-def _metrics(sample: Mapping[str, Any]) -> dict[str, float]:
+def task_of(path: Path) -> str:
+    """The task that a samples file is named after, or the file's own name."""
+    named = _FILE_NAME.fullmatch(path.name)
+    return named["task"] if named else path.stem
+
+
+def metrics_of(sample: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers among a sample's metrics, by name."""
     metrics: dict[str, float] = {}
     for name, value in sample.items():
         if name in _OF_THE_EVALUATOR:
