@@ -21,7 +21,7 @@ from .engines import Engine, Job, open_engine, options_for_images
 from .methods import DEFAULT, method_named
 from .methods.base import Method, Sample
 from .methods.prompts import read_prompts
-from .outside.image_files import ImageValue, open_image
+from .outside.image_files import ImageValue, open_image, path_of
 from .outside.journal import Journal, JournalMismatch
 
 TASK = "ask"
@@ -153,7 +153,9 @@ class Model:
             index, image, question = images.pop(job.key)
             if kept:
                 returned = self.method.returned(outcome, split_question(question))
-                kept.append(Entry(TASK, "", index, 0, question, returned, outcome))
+                path = path_of(image)
+                lies = str(path.resolve()) if path else None
+                kept.append(Entry(TASK, "", index, 0, question, returned, outcome, image_path=lies))
             ended.put((index, Answer(outcome, image)))
 
         def play() -> None:

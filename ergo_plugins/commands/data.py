@@ -24,6 +24,7 @@ from ..methods import tool_method
 from ..methods.base import Sample
 from ..methods.prompts import read_prompts
 from ..usage import CommandError
+from . import sft
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -33,7 +34,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="turn a training set into verl's parquet",
         description="Write train.parquet, validation.parquet and counts.json. Images stay where they are.",
     )
-    parser.add_argument("source", help=f"which set: {', '.join(known_sources())}")
+    parser.add_argument("source", help=f"which set: {', '.join((*known_sources(), *sft.SOURCES))}")
     parser.add_argument("file", type=Path, nargs="+", help=".json, .jsonl or .parquet")
     parser.add_argument("--images", type=Path, help="folder of the images; by default the file's own")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
@@ -54,6 +55,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="for tool_agent: how the model writes boxes; by default relative with --factor 32, as Qwen3-VL does",
     )
     parser.add_argument("--prompts", type=Path, help="for tool_agent: words of the first turn, as in ergo.zoom.prompts")
+    sft.add_options(parser)
     parser.add_argument("--columns", default="", help="names that differ in this release: question=problem,box=bbox")
     return parser
 
@@ -64,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         CommandError: a source, a sample, a file or a column that stops it.
     """
+    if args.source in sft.SOURCES:
+        return sft.run(args)
     counts = Counts()
     try:
         training, held_out = split_by_image(_checked(args, counts), args.validation, args.seed)

@@ -6,12 +6,13 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 
 from ..core.control_tokens import spelled_out
 from ..core.geometry import Coordinates
+from ..core.settings import build
 
 COORDINATES: dict[Coordinates, str] = {
     "absolute": "pixels of this image",
@@ -77,6 +78,21 @@ def read_prompts(path: str | Path, kind: type[P]) -> P:
     if path.suffix in (".yaml", ".yml"):
         return _from_yaml(path, kind)
     raise ValueError(f"prompts are read from a .yaml{' or .py' if kind.constants else ''} file, got {path}")
+
+
+def configured(kind: Any, given: Any, where: str) -> Any:
+    """A method's configuration from a plain mapping; its prompts may be the path of a file.
+
+    Raises:
+        ValueError: an unknown or missing key, or a value its dataclass refuses; the message names the place.
+        FileNotFoundError: there is no such file of prompts.
+    """
+    return build(kind, given, where, _prompts_in_a_file)
+
+
+def _prompts_in_a_file(kind: Any, given: Any) -> Any:
+    is_named = isinstance(kind, type) and issubclass(kind, PromptTexts) and isinstance(given, str)
+    return read_prompts(Path(given), kind) if is_named else None
 
 
 def _from_yaml(path: Path, kind: type[P]) -> P:

@@ -17,14 +17,16 @@ from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 from ..core.geometry import Size, VisionGrid
 from ..core.images import size_of
 from ..core.questions import split_question
+from ..core.settings import build
 from ..core.turns import Player, Reply
 from ..methods import OLD_NAME_OF_EPISODE, tool_method
 from ..methods.base import Sample
+from ..methods.prompts import configured
 from .messages import Said, read_messages
 from .originals import Originals
 from .records import ASKED, FAULT, OUTCOME, UNANSWERED
 from .rows import IMAGE, QUESTION
-from .settings import ImagesConfig, build
+from .settings import ImagesConfig
 
 _logger = logging.getLogger(__name__)
 
@@ -58,7 +60,8 @@ class ErgoCropTool(BaseTool):
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None) -> None:
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
         self.method = METHOD
-        self.zoom = build(self.method.config, config.get(OLD_NAME_OF_EPISODE, {}), f"config.{OLD_NAME_OF_EPISODE}")
+        zoom = config.get(OLD_NAME_OF_EPISODE, {})
+        self.zoom = configured(self.method.config, zoom, f"config.{OLD_NAME_OF_EPISODE}")
         if self.method.variant(self.zoom)[0] is not self.method:
             raise ValueError("config.zoom: another method than the tool's, which leaves it nothing to do")
         self.grid = build(VisionGrid, config.get("grid", {}), "config.grid")

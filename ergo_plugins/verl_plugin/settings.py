@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, fields
+from typing import Any
 
+from ..core.settings import build, names_of
 from ..methods import DEFAULT, OLD_NAME_OF_EPISODE, method_named
 from ..methods.base import Method
-from ..methods.prompts import PromptTexts, read_prompts
+from ..methods.prompts import configured
 from ..outside.judge import JudgeConfig
 
 
@@ -84,7 +84,7 @@ class Settings:
         Raises:
             ValueError: an unknown key, or a value that does not belong there; the message names the place.
         """
-        known = [*_names(cls), OLD_NAME_OF_EPISODE]
+        known = [*names_of(cls), OLD_NAME_OF_EPISODE]
         if not isinstance(block, Mapping):
             raise ValueError(f"{where} holds keys {', '.join(known)}, got {block!r}")  # noqa: TRY004
         unknown = sorted(map(str, set(block) - set(known)))
@@ -97,7 +97,7 @@ class Settings:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{where}.method: {error}") from error
         name = OLD_NAME_OF_EPISODE if OLD_NAME_OF_EPISODE in block else "episode"
-        asked, episode = method.variant(build(method.config, block.get(name, {}), f"{where}.{name}"))
+        asked, episode = method.variant(configured(method.config, block.get(name, {}), f"{where}.{name}"))
         reward = build(method.reward, block.get("reward", {}), f"{where}.reward")
         if asked is not method:
             reward = asked.reward(**{f.name: getattr(reward, f.name) for f in fields(asked.reward)})
@@ -109,44 +109,3 @@ class Settings:
             images=build(ImagesConfig, block.get("images", {}), f"{where}.images"),
             trainer=build(TrainerConfig, block.get("trainer", {}), f"{where}.trainer"),
         )
-
-
-def build(kind: Any, given: Any, where: str) -> Any:
-    """A dataclass, and those inside it, from plain mappings.
-
-    Raises:
-        ValueError: an unknown or missing key, or a value its dataclass refuses; the message names the place.
-    """
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{where} holds keys {', '.join(_names(kind))}, got {given!r}")  # noqa: TRY004
-    unknown = sorted(map(str, set(given) - set(_names(kind))))
-    if unknown:
-        raise ValueError(f"{where} has no key {', '.join(unknown)}; its keys are {', '.join(_names(kind))}")
-    missing = [f.name for f in fields(kind) if f.default is f.default_factory is MISSING and f.name not in given]
-    if missing:
-        raise ValueError(f"{where} lacks {', '.join(missing)}")
-    hints = get_type_hints(kind)
-    values = {name: _value(hints[name], value, f"{where}.{name}") for name, value in given.items()}
-    try:
-        return kind(**values)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from error
-
-
-def _names(kind: Any) -> list[str]:
-    return [f.name for f in fields(kind)]
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if isinstance(hint, type) and issubclass(hint, PromptTexts) and isinstance(value, str):
-        return read_prompts(Path(value), hint)
-    if is_dataclass(hint):
-        return build(hint, value, where)
-    if get_origin(hint) is Literal and set(get_args(hint)) == {"on", "off"} and isinstance(value, bool):
-        return ("off", "on")[value]  # as yaml reads these words
-    if isinstance(value, list):
-        return tuple(value)
-    wanted = {int: (int,), float: (int, float), str: (str,)}.get(hint)
-    if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
-        raise ValueError(f"{where} is of type {hint.__name__}, got {value!r}")
-    return value

@@ -23,8 +23,9 @@ from tests.contract.verl_parts import ROOT, composed
 RECIPES = sorted(
     path
     for path in ROOT.glob("recipes/**/*.yaml")
-    if "defaults:" in path.read_text() and "trainer:" in path.read_text()
+    if "defaults:" in path.read_text() and "trainer:" in path.read_text() and "sft_trainer" not in path.read_text()
 )
+"""Of reinforcement learning; `test_verl_sft_recipes.py` has the others."""
 OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp_config", "ray_kwargs.ray_init")
 """Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's, which
 `test_verl_accepts_it` builds."""

@@ -52,6 +52,7 @@ class Row:
         metrics: numbers a scorer gave this sample.
         target_box_source: where the evidence is, in pixels of the original; None if unknown.
         target_coverage: share of the evidence that the crop covers, 0 without a crop; None if unknown.
+        image_path: where the original lies; None if that is not known.
     """
 
     task: str
@@ -67,6 +68,7 @@ class Row:
     metrics: Mapping[str, float] = field(default_factory=dict)
     target_box_source: Box | None = None
     target_coverage: float | None = None
+    image_path: str | None = None
 
     @classmethod
     def of(cls, entry: Entry, *, previews: Mapping[str, Path | Cut], **known: Any) -> Row:
@@ -86,6 +88,7 @@ class Row:
             repeat=entry.repeat,
             previews=previews,
             target_box_source=entry.target_box_source,
+            image_path=entry.image_path,
             **known,
         )
 
