@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image
 
-from .geometry import Box, VisionGrid
+from .geometry import Box, Size, VisionGrid, whole
 from .images import size_of
 from .outcome import Outcome, Shown, TurnRecord
 
@@ -97,6 +97,26 @@ class Reply:
     seconds: float | None = None
     opened: str = ""
     problems: tuple[str, ...] = ()
+
+
+def regions(sources: Sequence[Size]) -> list[Box | None]:
+    """What whole images show of the original: the first is the original itself, any further is another image."""
+    return [whole(size) if number == 0 else None for number, size in enumerate(sources)]
+
+
+def numbered(views: Sequence[View]) -> tuple[str | View, ...]:
+    """Images as they stand in a message: one by itself, several under the names by which a question calls them."""
+    if len(views) < 2:
+        return tuple(views)
+    parts: list[str | View] = []
+    for number, view in enumerate(views, start=1):
+        parts += [f"{image_mark(number)}\n", view, "\n"]
+    return tuple(parts)
+
+
+def image_mark(number: int) -> str:
+    """The name of an image in the words of a sample with several, counted from 1."""
+    return f"[image {number}]"
 
 
 def record(turn: Turn, reply: Reply, grid: VisionGrid) -> TurnRecord:

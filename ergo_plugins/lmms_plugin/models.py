@@ -17,6 +17,7 @@ from ..core.outcome import Outcome
 from ..core.record import Entry
 from ..core.statistics import failure_kinds, summarise
 from ..engines import open_engine, options_for_images
+from ..methods.base import images_of
 from .arguments import check_argument_text, known_arguments, read_arguments
 from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
 from .run import play_samples
@@ -95,7 +96,7 @@ class ErgoModel(lmms):  # type: ignore[misc]
             if max_batch_size is not None:
                 raise WrongArgument("--max_batch_size goes with --batch_size auto, which ergo models do not have")
             self.arguments = read_arguments(self.engine_name, given, preset=self.preset)
-            images = options_for_images(self.engine_name, self.arguments.method.images)
+            images = options_for_images(self.engine_name, images_of(self.arguments.method))
             self.engine = open_engine(
                 self.engine_name, **{**images, **self.host_options(batch_size, device), **self.arguments.engine}
             )

@@ -19,6 +19,7 @@ from ..outside.journal import Journal, JournalMismatch
 from .arguments import ModelArguments
 from .previews import Previews
 from .samples import Sample, UnusableSample, naming
+from .several import refuse_too_many, too_many
 
 
 def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArguments) -> dict[str, Entry]:
@@ -28,9 +29,10 @@ def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArgu
         EngineFault: the engine failed for good; what was finished is in the journal.
         JournalMismatch, JournalUnusable: the journal is another run's, or cannot be read or written.
         PreviewFault: a picture beside the journal cannot be written.
-        UnusableTask: the task is not one image and one question a sample.
+        UnusableTask: the task shows other than images, or more of them a sample than the method takes.
         SampleFault: anything else that happened on a sample, which is named.
     """
+    refuse_too_many(samples, arguments.method)
     journal = None
     if arguments.journal is not None:
         settings = {**engine.identity, "method": arguments.method.name, **asdict(arguments.config)}
@@ -115,9 +117,13 @@ class _Run:
                 opened = sample.open()
             except UnusableSample as unusable:
                 return _unusable(self._arguments.method.name, unusable)
-            self._opened[sample.key] = opened.question, opened.target_box_source
             method, config = self._arguments.method, self._arguments.config
-            episode = method.episode(base.Sample(opened.image, opened.question), config, self._engine.grid)
+            if len(opened.images) > method.sources:  # where no column told it beforehand
+                raise too_many(sample.key, len(opened.images), method)
+            self._opened[sample.key] = opened.question, opened.target_box_source
+            image, *others = opened.images
+            asked = base.Sample(image, opened.question, others=tuple(others))
+            episode = method.episode(asked, config, self._engine.grid)
             return _named(sample.key, self._previews.watched(sample.key, episode))
 
 

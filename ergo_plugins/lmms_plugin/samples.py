@@ -1,4 +1,4 @@
-"""A request of lmms-eval as a sample: one image, one question, opened when its turn has come."""
+"""A request of lmms-eval as a sample: its images, one question, opened when its turn has come."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..core.geometry import Box
 from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
+from ..core.turns import image_mark
 from ..outside.image_files import open_image
 from ..usage import Told
 from .damage import is_image_damage, missing_images
@@ -25,7 +26,7 @@ PADDING_FLAG = "__padding_only__"
 
 
 class UnusableTask(Told):
-    """A task that the zoom cannot run: not one image and one question a sample."""
+    """A task that a method cannot run: it shows other than images, or more of them than the method takes."""
 
 
 class UnusableSample(Exception):
@@ -64,12 +65,12 @@ class Opened:
     """What a sample is about.
 
     Attributes:
-        image: the original, RGB.
+        images: the originals, RGB; at least one.
         question: what is asked.
         target_box_source: the column ``target_box`` of the document, where it has one; pixels of the original.
     """
 
-    image: Image.Image
+    images: tuple[Image.Image, ...]
     question: Question
     target_box_source: Box | None
 
@@ -104,28 +105,41 @@ class Sample:
         """The options in the host's text, for a sample that could not be opened."""
         return () if _is_blank(self.text) else split_question(self.text).options
 
-    def open(self) -> Opened:
-        """Decode the image and take the question apart.
+    @property
+    def docs(self) -> Any:
+        """The documents of its task."""
+        return self._docs
+
+    def image_count(self) -> int:
+        """How many images it shows; they are decoded for it.
 
         Raises:
-            UnusableSample: the image is missing or damaged, or the question is empty or no text.
-            UnusableTask: the task does not have one image and one question a sample.
+            UnusableSample, UnusableTask: as `open`.
+        """
+        return len(_contents(self.key, self._messages()[1])[0])
+
+    def open(self) -> Opened:
+        """Decode the images and take the question apart.
+
+        Raises:
+            UnusableSample: an image is missing or damaged, or the question is empty or no text.
+            UnusableTask: the task has samples without an image or without a question.
         """
         row, messages = self._messages()
         images, texts = _contents(self.key, messages)
-        if len(images) != 1 or not texts:
+        if not images or not texts:
             raise UnusableTask(
-                f"{self.key} has {len(images)} images and {len(texts)} texts; the zoom works on tasks with one image "
-                "and one question a sample"
+                f"{self.key} has {len(images)} images and {len(texts)} texts; methods look at images and are asked a "
+                "question"
             )
         question = _asked(texts)
         try:
-            image = to_rgb(images[0] if isinstance(images[0], Image.Image) else open_image(images[0]))
+            opened = [to_rgb(image if isinstance(image, Image.Image) else open_image(image)) for image in images]
         except OSError as error:
             if error.errno is None or is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
             raise
-        return Opened(image, question, _target_box(row))
+        return Opened(tuple(opened), question, _target_box(row))
 
     def _messages(self) -> tuple[Any, Any]:
         """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""
@@ -161,10 +175,14 @@ def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
 def _contents(key: str, messages: Sequence[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
     """``(images, texts)`` of the host's chat messages.
 
+    Where several images stand between texts, each leaves its name there: ``What is in [image 1] and not in [image 2]``.
+
     Raises:
         UnusableTask: messages of other roles, or other media.
     """
-    images, texts = [], []
+    images: list[Any] = []
+    texts: list[Any] = []
+    marks: list[int] = []  # where among the texts an image stands
     for message in messages:
         if message["role"] != "user":
             raise UnusableTask(f"{key}: a {message['role']} message in a task; the zoom writes its own conversation")
@@ -172,11 +190,23 @@ def _contents(key: str, messages: Sequence[dict[str, Any]]) -> tuple[list[Any], 
         for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
             if part["type"] == "image":
                 images.append(part["url"])
+                marks.append(len(texts))
             elif part["type"] == "text":
                 texts.append(part["text"])
             else:
                 raise UnusableTask(f"{key}: a task with {part['type']} input; the zoom works on images")
+    if len(images) > 1 and marks[-1] > 0:
+        texts = _with_marks(texts, marks)
     return images, texts
+
+
+def _with_marks(texts: Sequence[Any], marks: Sequence[int]) -> list[Any]:
+    """Texts with the name of each image behind the text that it follows, on the same line: it may be an option's."""
+    named = ["", *texts]
+    for number, at in enumerate(marks, start=1):
+        if isinstance(named[at], str):  # what is no text is refused later
+            named[at] = f"{named[at]} {image_mark(number)}".lstrip()
+    return named if named[0] else named[1:]
 
 
 def _target_box(row: Any) -> Box | None:

@@ -19,6 +19,9 @@ from ..core.turns import Episode
 TargetKind = Literal["option", "number", "text", "judge", "box"]
 """How an answer is compared with the target: as `core.answers.matches` does, by a judge, or as a place."""
 
+SEVERAL = 8
+"""Images of a sample that a method takes which takes several; no stock image task has more than seven."""
+
 Need = Literal["target_box"]
 """What a training row has to hold for a method."""
 
@@ -34,11 +37,19 @@ class Sample:
         image: the original, RGB (`core.images.to_rgb`).
         question: what to answer (`core.questions.split_question`).
         hints: what else a row says, for methods that use it.
+        others: further originals, for methods that take several (`Method.sources`); the question calls them
+            ``[image 2]`` and so on where it speaks of them.
     """
 
     image: Image.Image
     question: Question
     hints: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[Image.Image, ...] = ()
+
+    @property
+    def images(self) -> tuple[Image.Image, ...]:
+        """All originals in order."""
+        return (self.image, *self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,8 @@ class Method(ABC):
         name: in records, in settings (``method=``) and before the names of metrics.
         config: a frozen dataclass; its fields are the model arguments and the keys of the yaml, with their defaults.
         reward: the same of the reward's weights.
-        images: most images in a conversation.
+        images: most images in a conversation, for each original of its sample.
+        sources: most originals of a sample. With several each is held to the budget by itself.
         story: words for the report.
         needs: what every training row has to hold.
         tool: for methods that verl's own tool loop can play.
@@ -184,6 +196,7 @@ class Method(ABC):
     config: ClassVar[type[Any]]
     reward: ClassVar[type[Any]]
     images: ClassVar[int] = 1
+    sources: ClassVar[int] = 1
     story: ClassVar[Story] = Story()
     needs: ClassVar[frozenset[Need]] = frozenset()
     tool: ClassVar[Tool | None] = None
@@ -223,6 +236,11 @@ class Method(ABC):
     def variant(self, config: Any) -> tuple[Method, Any]:
         """The method and configuration that a configuration asks for: usually these."""
         return self, config
+
+
+def images_of(method: Method) -> int:
+    """Most images that a conversation of a method may hold."""
+    return method.images * method.sources
 
 
 def is_right(

@@ -9,8 +9,8 @@ from ..core.geometry import VisionGrid, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import Outcome
 from ..core.replies import parse_answer
-from ..core.turns import Episode, Turn, View, noticed, record
-from .base import Findings, Method, Render, Sample, Score, Story, Target, is_right
+from ..core.turns import Episode, Turn, View, noticed, numbered, record, regions
+from .base import SEVERAL, Findings, Method, Render, Sample, Score, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
 
 
@@ -32,7 +32,7 @@ class SinglePassConfig:
     """How the model is asked.
 
     Attributes:
-        coarse_tokens: budget of visual tokens for the image.
+        coarse_tokens: budget of visual tokens for the image; with several, for each of them.
         answer_new_tokens: most tokens of the reply.
         resample: filter that makes the view, a name in `core.images.RESAMPLERS`.
         prompts: the words around the question.
@@ -75,6 +75,7 @@ class SinglePass(Method):
     name = "single_pass"
     config = SinglePassConfig
     reward = SinglePassReward
+    sources = SEVERAL
     story = Story(
         turns={"answer": "Answer"},
         shown={"answer": "whole image"},
@@ -85,13 +86,16 @@ where needed, <b>without zooming in</b>. Such a run is the yardstick for runs th
     )
 
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:
-        """The question beside the whole image."""
-        source = size_of(sample.image)
-        view = grid.fit(source, config.coarse_tokens)
+        """The question beside the whole image, or all of them."""
+        sources = [size_of(image) for image in sample.images]
+        views = [
+            View(render(image, whole(size), grid.fit(size, config.coarse_tokens), resample=config.resample), region)
+            for image, size, region in zip(sample.images, sources, regions(sources), strict=True)
+        ]
         turn = Turn(
             name="answer",
             parts=(
-                View(render(sample.image, whole(source), view, resample=config.resample), whole(source)),
+                *numbered(views),
                 fill(config.prompts.direct, sample.question.full, grid.coordinates),
             ),
             max_new_tokens=config.answer_new_tokens,
@@ -100,10 +104,10 @@ where needed, <b>without zooming in</b>. Such a run is the yardstick for runs th
         answer = parse_answer(reply.text)  # tags are welcome, but a plain model is not asked for them
         return Outcome(
             method=self.name,
-            source=source,
+            source=sources[0],
             turns=(record(turn, reply, grid),),
             answer=answer.text,
-            single_pass_tokens=grid.tokens(grid.fit(source, grid.max_tokens)),
+            single_pass_tokens=sum(grid.tokens(grid.fit(size, grid.max_tokens)) for size in sources),
             repairs=question_repairs(sample.question.full),
             problems=noticed(turn, reply) + (() if answer.text else ("answer: empty",)),
         )

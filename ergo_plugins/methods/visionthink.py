@@ -1,9 +1,9 @@
 """VisionThink (arXiv 2507.13348): answer from a quarter of the pixels, and ask for all of them only when needed.
 
 The first turn shows the image at half its sides and offers one tool, ``resize_image``. A reply that calls it is shown
-the whole image as well, and answers then. The reward is ``accuracy + format``, less a penalty that depends on what all
-rollouts of a prompt did (`VisionThinkReward.rule`): asking costs where the small image was enough, and guessing where
-it was not.
+the whole image as well, and answers then; of a sample with several images, all of them each time. The reward is
+``accuracy + format``, less a penalty that depends on what all rollouts of a prompt did (`VisionThinkReward.rule`):
+asking costs where the small image was enough, and guessing where it was not.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..core.geometry import Size, VisionGrid, whole
 from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import Outcome
 from ..core.replies import parse_answer, shown
-from ..core.turns import Episode, Reply, Turn, View, noticed, record
-from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, Story, Target, is_right
+from ..core.turns import Episode, Reply, Turn, View, noticed, numbered, record, regions
+from .base import SEVERAL, Findings, Inquiry, IsSame, Method, Render, Sample, Score, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
 
 Ask = Literal["policy", "never", "always", "full"]
@@ -98,7 +98,7 @@ class VisionThinkConfig:
     """How the model is asked.
 
     Attributes:
-        full_tokens: budget of visual tokens for the whole image.
+        full_tokens: budget of visual tokens for the whole image; with several, for each of them.
         ask_new_tokens: most tokens of the first reply.
         answer_new_tokens: most tokens of the last reply.
         ask: ``policy`` lets the model decide; with ``never`` it answers from the reduced image, with ``full`` from the
@@ -165,6 +165,7 @@ class VisionThink(Method):
     config = VisionThinkConfig
     reward = VisionThinkReward
     images = 2
+    sources = SEVERAL
     story = Story(
         turns={"reduced": "The reduced image", "full": "The whole image, asked for", "error": "A call that failed"},
         shown={"reduced": "reduced image", "full": "whole image", "error": "error"},
@@ -177,18 +178,25 @@ answers then.</p>""",
 
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:
         """See the class."""
-        source, prompts, question = size_of(sample.image), config.prompts, sample.question.full
-        reduced, full = views(source, config, grid, sample.hints)
-        everything = whole(source)
+        sources, prompts, question = [size_of(image) for image in sample.images], config.prompts, sample.question.full
+        hints = {} if sample.others else sample.hints  # a row's sizes are those of its only image
+        reduced, full = zip(*(views(size, config, grid, hints) for size in sources), strict=True)
 
-        def view(size: Size) -> View:
-            return View(render(sample.image, everything, size, resample=config.resample), everything)
+        def seen(sizes: Sequence[Size]) -> list[View]:
+            return [
+                View(render(image, whole(source), size, resample=config.resample), region)
+                for image, source, size, region in zip(sample.images, sources, sizes, regions(sources), strict=True)
+            ]
 
         offers = config.ask in ("policy", "always")
-        seen = view(full if config.ask == "full" else reduced)
         first = Turn(
             name="full" if config.ask == "full" else "reduced",
-            parts=_parts(prompts.ask if offers else prompts.direct, seen, question, grid),
+            parts=_parts(
+                prompts.ask if offers else prompts.direct,
+                seen(full if config.ask == "full" else reduced),
+                question,
+                grid,
+            ),
             system=fill(prompts.system if offers else prompts.direct_system, question, grid.coordinates),
             max_new_tokens=config.ask_new_tokens if offers else config.answer_new_tokens,
         )
@@ -203,7 +211,7 @@ answers then.</p>""",
                 told = fill(prompts.error, question, grid.coordinates).replace("{error}", spelled_out(error))
                 second = Turn("error", (told,), config.answer_new_tokens)
             else:
-                parts = _parts(prompts.more, view(full), question, grid)
+                parts = _parts(prompts.more, seen(full), question, grid)
                 second = Turn("full", parts, config.answer_new_tokens)
             reply = yield second
             turns.append(record(second, reply, grid))
@@ -211,11 +219,11 @@ answers then.</p>""",
             answer = parse_answer(reply.text)
         return Outcome(
             method=self.name,
-            source=source,
+            source=sources[0],
             turns=tuple(turns),
             answer=answer.text,
             values={"asked": asked, "delivered": turns[-1].name == "full" and len(turns) == 2, "call_error": error},
-            single_pass_tokens=grid.tokens(grid.fit(source, grid.max_tokens)),
+            single_pass_tokens=sum(grid.tokens(grid.fit(size, grid.max_tokens)) for size in sources),
             repairs=question_repairs(question) + tuple(f"answer: {repair}" for repair in answer.repairs),
             problems=problems + ((f"answer: {answer.problem}",) if answer.problem else ()),
         )
@@ -370,8 +378,8 @@ def _penalty(score: Score, scores: Sequence[Score], reward: VisionThinkReward) -
     return reward.penalty * costs
 
 
-def _parts(template: str, view: View, question: str, grid: VisionGrid) -> tuple[str | View, ...]:
-    """A message with its image in the place of ``{image}``; what a question says of images stays words."""
+def _parts(template: str, seen: Sequence[View], question: str, grid: VisionGrid) -> tuple[str | View, ...]:
+    """A message with its images in the place of ``{image}``; what a question says of images stays words."""
     before, _, after = template.partition("{image}")
     first, second = (fill(text, question, grid.coordinates) for text in (before, after))
-    return tuple(part for part in (first, view, second) if part != "")
+    return tuple(part for part in (first, *numbered(seen), second) if part != "")

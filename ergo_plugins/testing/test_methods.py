@@ -87,6 +87,27 @@ def test_every_reply_ends_in_an_outcome(method: Method, size: tuple[int, int], s
     assert all(not turn.system for turn in turns[1:]), "a system message stands before the first turn alone"
 
 
+def test_several_originals_are_all_shown_each_within_the_budget_of_one(method: Method) -> None:
+    if method.sources == 1:
+        return  # hosts refuse such samples
+    chosen, config = method.variant(method.config())
+    pictures = [Image.new("RGB", size, "red") for size in ((640, 480), (30, 2000), (5000, 4000))]
+
+    def seen(images: list[Image.Image]) -> tuple[Outcome, list[list[Size]]]:
+        engine, outcomes = ScriptedEngine(lambda _key, _turn: "B", GRIDS["pixels"]), list[Outcome]()
+        sample = Sample(images[0], QUESTION, others=tuple(images[1:]))
+        job = Job("sample", lambda: chosen.episode(sample, config, GRIDS["pixels"]))
+        engine.play_all([job], lambda _job, outcome: outcomes.append(outcome))
+        return outcomes[0], [[size_of(image) for image in turn.images] for turn in engine.asked]
+
+    outcome, together = seen(pictures)
+    alone = [seen([picture])[1] for picture in pictures]
+    for number, sizes in enumerate(together):
+        assert sizes == [size for turns in alone for size in turns[number]]
+    assert outcome.source == size_of(pictures[0])
+    assert [shown.region_source is None for shown in outcome.turns[0].shown] == [False, True, True]
+
+
 def test_the_same_replies_make_the_same_outcome(method: Method) -> None:
     assert list(every_outcome(method)) == list(every_outcome(method))
 
