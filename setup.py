@@ -17,7 +17,9 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["ergo_plugins", "ergo_plugins.*"]),
-    package_data={"ergo_plugins": ["py.typed", "report/assets/*", "panels/tasks/*", "tasks/refcoco/*"]},
+    package_data={
+        "ergo_plugins": ["py.typed", "report/assets/*", "panels/tasks/*", "tasks/refcoco/*", "tasks/benchmark/*"]
+    },
     install_requires=["packaging>=23", "pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
     extras_require={
         "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60", "aiohttp>=3.9"],
