@@ -41,6 +41,7 @@ setup(
         "dev": [
             "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from
             "hypothesis>=6.100",
+            "levenshtein>=0.25",  # a stock task imports it
             "mypy>=1.14",
             "pytest>=8",
             "pytest-timeout>=2",
