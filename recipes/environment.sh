@@ -50,4 +50,8 @@ echo "  bytecode ..."
 "$venv/bin/python" -c 'import compileall, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)  # templates that are no Python are left out'
 "$venv/bin/python" -c 'from ergo_plugins.cpu.torchvision import main; main()'
+# a start of verl or lmms-eval is mostly imports, and a fifth of their time is Python's garbage collector in vain
+"$venv/bin/python" -c 'import pathlib, sysconfig
+path = pathlib.Path(sysconfig.get_path("purelib"), "ergo_collects_rarely.pth")
+path.write_text("import gc; gc.set_threshold(50_000, 20, 20)\n")'
 for part in "${missing[@]}"; do touch "$(stamp "$part")"; done

@@ -39,6 +39,7 @@ class TurnRecord:
         shown: the images of this turn in order; empty for a turn of words alone.
         reply: the model's text, unchanged.
         opened: how the prompt itself began the reply; the form of a reply is that of ``opened + reply``.
+        queued_s: how many of its ``seconds`` the engine let it wait before its first step; None if it does not say.
     """
 
     name: str
@@ -50,6 +51,7 @@ class TurnRecord:
     new_tokens: int | None = None
     seconds: float | None = None
     opened: str = ""
+    queued_s: float | None = None
 
     @property
     def view(self) -> Size | None:
@@ -173,6 +175,7 @@ def _plain_turn(turn: TurnRecord) -> dict[str, Any]:
         "new_tokens": turn.new_tokens,
         "seconds": turn.seconds,
         "opened": turn.opened,
+        **({} if turn.queued_s is None else {"queued_s": turn.queued_s}),
     }
 
 

@@ -62,7 +62,7 @@ def outcome(plain: Any) -> Outcome:
     counts = [read.single_pass_tokens, *(shown.tokens for shown in images)]
     known = [read.seconds]
     for turn in read.turns:
-        known += [turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds]
+        known += [turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds, turn.queued_s]
     for value in (*counts, *(value for value in known if value is not None)):
         if isinstance(value, bool) or (number(value) or 0.0) < 0 or number(value) is None:
             raise ValueError(f"a count or a time of the outcome is no number from 0 on: {value!r:.80}")

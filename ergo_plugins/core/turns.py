@@ -86,6 +86,7 @@ class Reply:
         new_tokens: generated tokens.
         seconds: wall time from handing over the turn to the complete reply, queueing included.
         opened: how the prompt itself began the reply, as a chat template does that opens ``<think>``; usually empty.
+        queued_s: how many of the seconds the engine let it wait before its first step.
         problems: what the engine found wrong with the reply, each a plain sentence; the method records them.
     """
 
@@ -96,6 +97,7 @@ class Reply:
     new_tokens: int | None = None
     seconds: float | None = None
     opened: str = ""
+    queued_s: float | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -133,6 +135,7 @@ def record(turn: Turn, reply: Reply, grid: VisionGrid) -> TurnRecord:
         new_tokens=reply.new_tokens,
         seconds=reply.seconds,
         opened=reply.opened,
+        queued_s=reply.queued_s,
     )
 
 

@@ -135,6 +135,7 @@ class VLLMEngine(Engine):
             cached_tokens=last.num_cached_tokens,
             new_tokens=len(written.ids),
             opened=self.chat.opened,
+            queued_s=_queued_s(last),
             problems=written.problems,
         )
         return reply, written.ids
@@ -204,6 +205,13 @@ def check_tensor_parallel(model: str, size: int, trust_remote_code: bool = False
         raise ValueError(
             f"tensor_parallel_size={size} does not divide the {heads} attention heads of {model}; one of {fitting} does"
         )
+
+
+def _queued_s(output: Any) -> float | None:
+    """How long a request waited before its first step; None with ``disable_log_stats``."""
+    if output.metrics is None or not output.metrics.scheduled_ts:
+        return None
+    return float(output.metrics.scheduled_ts - output.metrics.queued_ts)
 
 
 def _refusals() -> tuple[type[Exception], ...]:

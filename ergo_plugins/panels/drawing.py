@@ -24,7 +24,7 @@ _IS_DARK = {"horizontal": _ROW % 2, "vertical": _COLUMN % 2, "checkered": (_ROW 
 
 def original(scene: Scene) -> Image.Image:
     """The image at full resolution, RGB."""
-    return Image.fromarray(_draw(scene, scene.scale))
+    return Image.fromarray(drawn(scene, scene.scale))
 
 
 def coarse_view(scene: Scene) -> NDArray[np.uint8]:
@@ -51,14 +51,14 @@ def crop_view(scene: Scene, box_view: Box) -> NDArray[np.uint8]:
     )
     scale = FAST_SCALE if is_fast else scene.scale
     left, top = math.floor(box.x1), math.floor(box.y1)
-    drawn = _draw(scene, scale, (left, top, math.ceil(box.x2), math.ceil(box.y2)))
-    box_drawn = Box(box.x1 - left, box.y1 - top, box.x2 - left, box.y2 - top).scaled(scale, scale)
-    image = Image.fromarray(drawn).resize((view.width, view.height), Image.Resampling.BOX, box=box_drawn.as_tuple())
+    part = drawn(scene, scale, (left, top, math.ceil(box.x2), math.ceil(box.y2)))
+    box_part = Box(box.x1 - left, box.y1 - top, box.x2 - left, box.y2 - top).scaled(scale, scale)
+    image = Image.fromarray(part).resize((view.width, view.height), Image.Resampling.BOX, box=box_part.as_tuple())
     pixels: NDArray[np.uint8] = np.asarray(image)
     return pixels
 
 
-def _draw(
+def drawn(
     scene: Scene, scale: int, region_units: tuple[int, int, int, int] = (0, 0, UNITS, UNITS)
 ) -> NDArray[np.uint8]:
     """A region of the lattice, every unit as ``scale`` x ``scale`` pixels."""

@@ -7,6 +7,7 @@ transformers and with vLLM.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from numpy.typing import NDArray
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
+    PreTrainedModel,
     PreTrainedTokenizerFast,
+    ProcessorMixin,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLProcessor,
@@ -63,8 +66,13 @@ PATCH_PX, MERGE = 14, 2
 CONTEXT_TOKENS = 32768
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """A byte-level BPE that spells any text; each word of the world, each number and each tag is one token."""
+def make_tokenizer(*, words: Sequence[str] = (), tags: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A byte-level BPE that spells any text; each word of the world, each number and each tag is one token.
+
+    Args:
+        words: further words, of another world's questions and replies.
+        tags: further tags.
+    """
     tokenizer = Tokenizer(models.BPE())
     words_and_marks = Regex(r"\n|, | ?[A-Za-z]+|[^A-Za-z]")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -74,14 +82,15 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    words = ["system", "user", "assistant", *LETTERS, *COLORS, *PATTERNS]
+    known = ["system", "user", "assistant", *LETTERS, *COLORS, *PATTERNS]
     asked = [wording.format(color=color) for wording in WORDINGS for color in COLORS]
     listed = [", ", *(f" {word}" for word in (*COLORS, *PATTERNS))]
+    further = [text for word in words for text in (word, f" {word}")]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     # no limit is reached: training ends when every word of these texts is one token
     trainer = trainers.BpeTrainer(vocab_size=4096, min_frequency=1, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator([*words, *asked, *listed], trainer)
-    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in (*TAGS, *map(str, NUMBERS))])
+    tokenizer.train_from_iterator([*known, *asked, *listed, *further], trainer)
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in (*TAGS, *tags, *map(str, NUMBERS))])
     tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in SPECIAL_TOKENS])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -92,6 +101,13 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
     )
+
+
+def token_id(tokenizer: PreTrainedTokenizerFast, text: str) -> int:
+    """The id of a single token."""
+    found = tokenizer.convert_tokens_to_ids(text)
+    assert isinstance(found, int)  # a list only for a list
+    return found
 
 
 def make_processor(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLProcessor:
@@ -116,9 +132,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2_5_VLForCo
     """A freshly initialised model in float32, about 1.75 million parameters."""
 
     def token(text: str) -> int:
-        found = tokenizer.convert_tokens_to_ids(text)
-        assert isinstance(found, int)  # a list only for a list
-        return found
+        return token_id(tokenizer, text)
 
     special = {
         "bos_token_id": token(END_OF_TEXT),
@@ -164,7 +178,7 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2_5_VLForCo
     )
     torch.manual_seed(seed)
     model: Qwen2_5_VLForConditionalGeneration = Qwen2_5_VLForConditionalGeneration(config).float()
-    _initialise(model)
+    initialise(model)
     model.generation_config = GenerationConfig(
         bos_token_id=special["bos_token_id"],
         eos_token_id=[token(END_OF_TURN), token(END_OF_TEXT)],
@@ -174,35 +188,43 @@ def make_model(tokenizer: PreTrainedTokenizerFast, seed: int) -> Qwen2_5_VLForCo
     return model
 
 
-def save(model: Qwen2_5_VLForConditionalGeneration, processor: Qwen2_5_VLProcessor, folder: Path) -> None:
+def save(model: PreTrainedModel, processor: ProcessorMixin, folder: Path) -> None:
     """Write everything that the auto classes of transformers and vLLM read."""
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # safetensors writes it for the owner alone
 
 
-def pixel_values(views: NDArray[np.uint8]) -> torch.Tensor:
+def pixel_values(
+    views: NDArray[np.uint8],
+    *,
+    patch_px: int = PATCH_PX,
+    mean: Sequence[float] = OPENAI_CLIP_MEAN,
+    std: Sequence[float] = OPENAI_CLIP_STD,
+) -> torch.Tensor:
     """What the processor makes of RGB views that need no resizing, without its per-image overhead.
 
     Args:
-        views: ``(images, height, width, 3)``, sides multiples of 28.
+        views: ``(images, height, width, 3)``, sides multiples of two patches.
+        patch_px: side of a patch.
+        mean: of each channel, 0 to 1, which the processor takes off.
+        std: of each channel, by which it divides.
 
     Returns:
-        ``(images * patches, 1176)``, the patches of one token beside each other.
+        ``(images * patches, 6 * patch_px ** 2)``, the patches of one token beside each other.
     """
-    block = PATCH_PX * MERGE
+    block = patch_px * MERGE
     images, height, width, channels = views.shape
     pixels = torch.from_numpy(views).permute(0, 3, 1, 2).float() / 255
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
-    pixels = (pixels - mean) / std
-    patches = pixels.reshape(images, channels, height // block, MERGE, PATCH_PX, width // block, MERGE, PATCH_PX)
+    pixels = (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    patches = pixels.reshape(images, channels, height // block, MERGE, patch_px, width // block, MERGE, patch_px)
     patches = patches.permute(0, 2, 5, 3, 6, 1, 4, 7)  # image, token row, token column, patch row, patch column, …
-    twice = patches.unsqueeze(6).expand(*patches.shape[:6], 2, PATCH_PX, PATCH_PX)  # a still is two equal frames
-    return twice.reshape(-1, channels * 2 * PATCH_PX**2)
+    twice = patches.unsqueeze(6).expand(*patches.shape[:6], 2, patch_px, patch_px)  # a still is two equal frames
+    return twice.reshape(-1, channels * 2 * patch_px**2)
 
 
 @torch.no_grad()
-def _initialise(model: Qwen2_5_VLForConditionalGeneration) -> None:
+def initialise(model: PreTrainedModel) -> None:
     """Scale weights by their fan-in: the default deviation of 0.02 suits wide models; a narrow one barely starts."""
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):

@@ -91,13 +91,19 @@ def _cell(figure: dict[str, Any]) -> str:
     return f"{figure['mean']:.3f}" + (f" ± {half_width:.3f}" if half_width is not None else "")
 
 
-def curves(out: Path) -> dict[str, dict[str, list[float]]]:
-    """By run, the means of every step."""
+def trained_steps(out: Path, measured: str, names: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """By run, the means of every step.
+
+    Args:
+        out: folder of the runs.
+        measured: the file by which a finished run is known.
+        names: of the metrics.
+    """
     found: dict[str, dict[str, list[float]]] = {}
-    for folder in sorted(path.parent for path in out.glob("*/figures.json")):
+    for folder in sorted(path.parent for path in out.glob(f"*/{measured}")):
         steps = [json.loads(line)["data"] for file in sorted(folder.glob("metrics/*.jsonl")) for line in file.open()]
         trained = [step for step in steps if "training/global_step" in step]
-        found[folder.name] = {name: [round(step[name], 4) for step in trained] for name in CURVES}
+        found[folder.name] = {name: [round(step[name], 4) for step in trained] for name in names}
     return found
 
 
@@ -106,7 +112,9 @@ STYLE = """<style>svg { font: 10px sans-serif; background: #fff } .tick { fill: 
 .line { color: #888 } .full { color: #0a7d3c } .shuffled { color: #b3261e } .shuffled path { stroke-dasharray: 6 3 }
 .a_accuracy { color: #5b6abf } .b_region { color: #c26a00 } .c_region_box, .d_weighted { color: #00838f }
 .judge_crop { color: #0a7d3c } .judge_original { color: #b3261e } .judge_original path { stroke-dasharray: 6 3 }
-.box_60 { color: #c26a00 } .box_10 { color: #5b6abf } .box_10 path { stroke-dasharray: 6 3 }</style>"""
+.box_60 { color: #c26a00 } .box_10 { color: #5b6abf } .box_10 path { stroke-dasharray: 6 3 }
+.thousandths { color: #0a7d3c } .pixels { color: #00838f } .iou { color: #5b6abf } .indicator { color: #c26a00 }
+.sigmoid { color: #8e24aa } .dotted { color: #0a7d3c } .covered { color: #c26a00 }</style>"""
 
 
 def plot(steps: dict[str, dict[str, list[float]]], experiments: Sequence[str], metric: str, said: str) -> str:
@@ -139,7 +147,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     arguments = parser.parse_args()
     before, results = json.loads((arguments.out / "before.json").read_text()), collect(arguments.out)
-    steps = curves(arguments.out)
+    steps = trained_steps(arguments.out, "figures.json", CURVES)
     written = {
         "results.json": json.dumps({"before": before, "experiments": results}, indent=2) + "\n",
         "table.md": table(before, results),

@@ -14,11 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
-import math
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,6 +28,7 @@ from tqdm import tqdm  # noqa: E402
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor  # noqa: E402
 
 from .boxes import LooseHabit  # noqa: E402
+from .classroom import Stopwatch, schedule  # noqa: E402
 from .evaluate import evaluate  # noqa: E402
 from .heads import Heads  # noqa: E402
 from .lessons import GUESS_WEIGHTS, Batch, Lessons  # noqa: E402
@@ -42,7 +39,6 @@ SKILLS_FIRST = ("pointing", "choosing", "episodes")
 LOOSE = ("episodes", "episodes", "episodes", "single_pass")
 MOSTLY_EPISODES = ("episodes", "episodes", "pointing", "episodes", "episodes", "single_pass")
 SKILLS_SHARE = 2 / 3
-WARM_UP_STEPS = 50
 LOOSE_STREAM = 500
 """Loosening takes its scenes from this many streams after those of making able."""
 
@@ -76,7 +72,7 @@ class Teacher:
         """Do step ``number``, counted from 0. Returns the losses by name."""
         lesson = self._lesson(number)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.peak_rate * _schedule(number, self.steps)
+            group["lr"] = self.peak_rate * schedule(number, self.steps)
         self.policy.train()
         batch: Batch = getattr(self.lessons, lesson)()
         losses = {lesson: self._reply_loss(batch), **(self.heads.losses(batch) if self.heads else {})}
@@ -122,12 +118,6 @@ class Teacher:
                 mm_token_type_ids=(first == self._image_token).long(),
             )
         return self._positions[key].expand(-1, len(tokens), -1)
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Learning rate as a share of its peak: a short rise, then half a cosine down to 3 %."""
-    rise = min(1.0, (step + 1) / WARM_UP_STEPS)
-    return rise * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
 def teach(arguments: argparse.Namespace) -> None:
@@ -179,26 +169,6 @@ def measure(
     greedy = evaluate(policy, processor, held_out)
     torch.manual_seed(0)
     return {"greedy": asdict(greedy), "sampled": asdict(evaluate(policy, processor, held_out, temperature=1.0))}
-
-
-class Stopwatch:
-    """Time spent teaching, pauses left out: on the wall, and on the processors, which other programs do not stretch."""
-
-    def __init__(self) -> None:
-        self._wall, self._processors = time.monotonic(), time.process_time()
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leave out what happens inside."""
-        wall, processors = time.monotonic(), time.process_time()
-        yield
-        self._wall += time.monotonic() - wall
-        self._processors += time.process_time() - processors
-
-    def read(self) -> dict[str, int]:
-        """Whole seconds so far."""
-        wall, processors = time.monotonic() - self._wall, time.process_time() - self._processors
-        return {"wall_seconds": round(wall), "cpu_seconds": round(processors)}
 
 
 def main() -> None:

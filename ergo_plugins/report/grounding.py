@@ -58,6 +58,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     theirs = [overlap_reference(row) for row in rows]
     written = [sum(turn.new_tokens or 0 for turn in row.outcome.turns) for row in rows if row.outcome.turns]
     seconds = [row.outcome.seconds for row in rows if row.outcome.seconds is not None]
+    served = [found for row in rows if (found := _without_queue(row)) is not None]
     return {
         "n": len(rows),
         "iou": _interval_of_mean(overlaps),
@@ -69,7 +70,18 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
         "latency_s_mean": fmean(seconds) if seconds else None,
         "latency_s_p50": percentile(seconds, 50),
         "latency_s_p95": percentile(seconds, 95),
+        "served_s_p50": percentile(served, 50),
+        "served_s_p95": percentile(served, 95),
     }
+
+
+def _without_queue(row: Row) -> float | None:
+    """Seconds from the engine's first step on a turn to its last, over all turns; None if the engine tells no queue."""
+    turns = row.outcome.turns
+    known = [(turn.seconds, turn.queued_s) for turn in turns]
+    if not known or any(part is None for pair in known for part in pair):
+        return None
+    return sum(seconds - queued for seconds, queued in known if seconds is not None and queued is not None)
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -91,7 +103,7 @@ def summary(run: Run) -> dict[str, Any]:
 def table(summaries: Sequence[Mapping[str, Any]]) -> str:
     """Summaries as Markdown: a row for each task of each run, their plain mean, then the sizes."""
     head = ["run", "task", "n", "IoU", *(f"Acc@{least}" for least in THRESHOLDS)]
-    head += ["IoU ref.", "Acc@0.5 ref.", "no box", "tokens written", "s p50", "s p95"]
+    head += ["IoU ref.", "Acc@0.5 ref.", "no box", "tokens written", "s p50", "s p95", "served s p50", "served s p95"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for found in summaries:
         for task, row in found["tasks"].items():
@@ -99,7 +111,7 @@ def table(summaries: Sequence[Mapping[str, Any]]) -> str:
         mean = found["plain_mean"]
         cells = [found["run"], f"plain mean of {len(found['tasks'])}", "", _share(mean["iou"])]
         cells += ["", _share(mean["acc@0.5"]), "", ""]
-        cells += [_share(mean["iou_reference"]), _share(mean["acc@0.5_reference"]), "", "", "", ""]
+        cells += [_share(mean["iou_reference"]), _share(mean["acc@0.5_reference"]), "", "", "", "", "", ""]
         lines.append("| " + " | ".join(cells) + " |")
         lines += [_line(found["run"], f"{name} objects", row) for name, row in found["sizes"].items()]
     return "\n".join(lines)
@@ -109,7 +121,8 @@ def _line(run: str, task: str, row: Mapping[str, Any]) -> str:
     cells = [run, task, f"{row['n']:,}", _share(row["iou"])]
     cells += [_share(row[f"acc@{least}"]) for least in THRESHOLDS]
     cells += [_share(row["iou_reference"]), _share(row["acc@0.5_reference"]), f"{row['without_box']:,}"]
-    cells += [_number(row["new_tokens"], ".1f"), *(_number(row[f"latency_s_{part}"], ".2f") for part in ("p50", "p95"))]
+    cells.append(_number(row["new_tokens"], ".1f"))
+    cells += [_number(row[f"{kind}_s_{part}"], ".2f") for kind in ("latency", "served") for part in ("p50", "p95")]
     return "| " + " | ".join(cells) + " |"
 
 

@@ -23,9 +23,9 @@ from tests.contract.verl_parts import ROOT, composed
 RECIPES = sorted(
     path
     for path in ROOT.glob("recipes/**/*.yaml")
-    if "defaults:" in path.read_text() and "trainer:" in path.read_text() and "sft_trainer" not in path.read_text()
+    if "defaults:" in path.read_text() and "sft_trainer" not in path.read_text() and path.stem != "on_a_cpu"
 )
-"""Of reinforcement learning; `test_verl_sft_recipes.py` has the others."""
+"""Of reinforcement learning; `test_verl_sft_recipes.py` has the others, and on_a_cpu is what tiny ones are built on."""
 OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp_config", "ray_kwargs.ray_init")
 """Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's, which
 `test_verl_accepts_it` builds."""
@@ -50,7 +50,14 @@ def filled(recipe: Path) -> DictConfig:
 
 
 def test_there_are_recipes() -> None:
-    assert {path.stem for path in RECIPES} >= {*WEIGHTS, "train", "train_ergo_qwen3vl_8b", "train_ergo_7b_judge_pool"}
+    assert {path.stem for path in RECIPES} >= {
+        *WEIGHTS,
+        "train",
+        "train_judged",
+        "train_egm",
+        "train_ergo_qwen3vl_8b",
+        "train_ergo_7b_judge_pool",
+    }
 
 
 @recipes

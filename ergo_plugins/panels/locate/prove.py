@@ -1,0 +1,119 @@
+"""The table of `prove_egm.sh`: per experiment, the mean over seeds and its 95 % interval.
+
+    python -m ergo_plugins.panels.locate.prove runs/prove_egm [--keep recipes/tiny/proof_egm]
+
+Prints the table as Markdown and writes ``results.json``, ``table.md``, ``curves.json`` and plots. ``--keep`` copies
+all of them to a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from ..prove import interval, plot, trained_steps
+from .world import Kind
+
+EXPERIMENTS: dict[str, tuple[str, Kind]] = {
+    "thousandths": ("mix, Qwen3-VL: thousandths", "colour"),
+    "pixels": ("mix, Qwen2.5-VL: pixels", "colour"),
+    "shuffled": ("control: mix, shuffled", "colour"),
+    "rate_0": ("control: learning rate 0", "colour"),
+    "iou": ("IoU alone", "colour"),
+    "indicator": ("[IoU >= 0.5] alone", "colour"),
+    "sigmoid": ("sigmoid", "colour"),
+    "dotted": ("mix, places named by a dot", "dotted"),
+    "covered": ("mix, all of covered tiles", "covered"),
+}
+"""What each one trains, and the kind of place it is measured on. All but the first are of Qwen2.5-VL."""
+COLUMNS = (
+    ("sampled", "iou", "IoU, sampled"),
+    ("greedy", "iou", "IoU"),
+    ("greedy", "right", "Acc@0.5"),
+    ("greedy", "iou_whole", "IoU with all of it"),
+    ("greedy", "tokens", "tokens written"),
+    ("greedy", "thinks", "thinks"),
+)
+CURVES = ("critic/rewards/mean", "egm/iou", "egm/accuracy", "response_length/mean")
+PLOTS = {
+    "iou.svg": (("thousandths", "pixels", "shuffled"), "egm/iou", "Mean overlap of rollouts with the truth, by step"),
+    "iou_rewards.svg": (("pixels", "iou", "indicator", "sigmoid"), "egm/iou", "The same for four shapes of the reward"),
+}
+"""Experiments, metric and description of each plot."""
+
+Results = dict[str, dict[str, Any]]
+
+
+def collect(out: Path) -> Results:
+    """By experiment: ``seeds``, and figures ``before`` and ``after``, each with mean, half width and values."""
+    found: dict[str, dict[int, Path]] = defaultdict(dict)
+    for path in sorted(out.glob("*/after.json")):
+        experiment, _, seed = path.parent.name.rpartition("_")
+        found[experiment][int(seed)] = path.parent
+    return {
+        experiment: {
+            "seeds": sorted(found[experiment]),
+            "n": json.loads((next(iter(found[experiment].values())) / "after.json").read_text())["n"],
+            **{when: _figures(list(found[experiment].values()), when, kind) for when in ("before", "after")},
+        }
+        for experiment, (_, kind) in EXPERIMENTS.items()
+        if experiment in found
+    }
+
+
+def _figures(folders: list[Path], when: str, kind: Kind) -> dict[str, Any]:
+    measured = [json.loads((folder / f"{when}.json").read_text())[kind] for folder in folders]
+    found = {f"{how} {name}": interval([figures[how][name] for figures in measured]) for how, name, _ in COLUMNS}
+    for way in ("greedy, thought", "greedy, no thought"):
+        if way in measured[0]:
+            found[f"{way} iou"] = interval([figures[way]["iou"] for figures in measured])
+    return found
+
+
+def table(results: Results) -> str:
+    """Markdown: of each experiment a line before and one after."""
+    heads = ("seeds", *(head for _, _, head in COLUMNS))
+    lines = ["| training | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for experiment, (said, _) in EXPERIMENTS.items():
+        if experiment not in results:
+            lines.append(f"| {said} | not yet run |" + " |" * len(COLUMNS))
+            continue
+        row = results[experiment]
+        for when in ("before", "after"):
+            cells = [_cell(row[when][f"{how} {name}"]) for how, name, _ in COLUMNS]
+            seeds = str(len(row["seeds"])) if when == "after" else ""
+            lines.append(f"| {said if when == 'after' else '– before'} | {seeds} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(figure: dict[str, Any]) -> str:
+    half_width = figure["half_width"]
+    return f"{figure['mean']:.3f}" + (f" ± {half_width:.3f}" if half_width else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder of prove_egm.sh")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    results = collect(arguments.out)
+    steps = trained_steps(arguments.out, "after.json", CURVES)
+    written = {
+        "results.json": json.dumps(results, indent=2) + "\n",
+        "table.md": table(results),
+        "curves.json": json.dumps(steps, indent=1) + "\n",
+        **{name: plot(steps, experiments, metric, said) for name, (experiments, metric, said) in PLOTS.items()},
+    }
+    for folder in filter(None, (arguments.out, arguments.keep)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in written.items():
+            if text:
+                (folder / name).write_text(text)
+    print(written["table.md"])
+
+
+if __name__ == "__main__":
+    main()
