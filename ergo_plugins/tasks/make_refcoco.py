@@ -1,11 +1,16 @@
-"""EGM's eight evaluation files as tasks of lmms-eval, each with the paper's own split.
+"""EGM's eight evaluation files as tasks of lmms-eval, each with the paper's own split; or one file of one's own.
 
     python -m ergo_plugins.tasks.make_refcoco FOLDER --images IMAGES --out runs/refcoco
+    python -m ergo_plugins.tasks.make_refcoco hidden.jsonl --images IMAGES --out runs/hidden     # the task egm_hidden
 
 ``FOLDER`` holds ``refcoco_val.jsonl`` and so on, one sentence a line: ``image``, ``sent``, ``bbox`` (pixels of the
 original, corners), ``height``, ``width``. Lines that lack a column are mended as the authors' code does: ``sent`` from
 ``<ref>…</ref>``, ``bbox`` from ``modal_bbox`` or from ``<box>…</box>`` (thousandths). The folder is named
 by ``--include_path``; its tasks are ``egm_refcoco_val`` and so on, and the group ``egm_refcoco`` is all of them.
+
+A file whose lines have ``modal_bbox`` beside ``bbox`` is one of partly hidden objects: ``bbox`` is the box of all of an
+object and ``modal_bbox`` that of what can be seen. Its task reports the overlap with both, ``iou_amodal`` and
+``iou_modal``.
 """
 
 from __future__ import annotations
@@ -31,6 +36,8 @@ SPLITS = (
 )
 GROUP = "egm_refcoco"
 METRICS = ("iou", "acc@0.3", "acc@0.5", "acc@0.7", "acc@0.9", "iou_reference", "acc@0.5_reference")
+HIDDEN_METRICS = ("iou_amodal", "iou_modal")
+"""Of a file of partly hidden objects, beside the others, which are those of the whole object."""
 UTILS = Path(__file__).parent / "refcoco" / "utils.py"
 
 
@@ -59,22 +66,28 @@ def read_line(line: str, images: Path) -> dict[str, Any]:
         "target_box": list(box.as_tuple()),
         "width": source.width,
         "height": source.height,
+        "modal_box": list(_corners("modal_bbox", plain["modal_bbox"], source).as_tuple())
+        if {"bbox", "modal_bbox"} <= plain.keys()
+        else None,
     }
 
 
 def write_tasks(folder: Path, images: Path, out: Path) -> dict[str, int]:
     """Write the tasks. Returns the rows of each.
 
+    Args:
+        folder: of the eight files; or one file.
+
     Raises:
         CommandError: a file or an image is missing, or a line cannot be used; it is named.
     """
-    missing = [name for name in SPLITS if not (folder / f"{name}.jsonl").is_file()]
+    files = {folder.stem: folder} if folder.is_file() else {name: folder / f"{name}.jsonl" for name in SPLITS}
+    missing = [file.name for file in files.values() if not file.is_file()]
     if missing:
-        raise CommandError(f"{folder} has no {', '.join(f'{name}.jsonl' for name in missing)}")
+        raise CommandError(f"{folder} has no {', '.join(missing)}")
     out.mkdir(parents=True, exist_ok=True)
     rows: dict[str, int] = {}
-    for name in SPLITS:
-        file = folder / f"{name}.jsonl"
+    for name, file in files.items():
         read = []
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             if line.strip():
@@ -82,17 +95,23 @@ def write_tasks(folder: Path, images: Path, out: Path) -> dict[str, int]:
                     read.append(read_line(line, images))
                 except (KeyError, TypeError, ValueError, OSError) as error:
                     raise CommandError(f"{file}, line {number}: {type(error).__name__}: {error}") from error
+        hidden = sum(row["modal_box"] is not None for row in read)
+        if hidden not in (0, len(read)):
+            raise CommandError(
+                f"{file}: {hidden} of {len(read)} lines have a modal_bbox beside their bbox; all or none do"
+            )
         _write_rows(out / f"{name}.jsonl", read)
-        task = _task(name)
+        task = _task(name, METRICS + HIDDEN_METRICS if hidden else METRICS)
         (out / f"{task['task']}.yaml").write_text(_yaml(task), encoding="utf-8")
         rows[name] = len(read)
-    group = {"group": GROUP, "task": [_task(name)["task"] for name in SPLITS]}
-    (out / f"{GROUP}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
+    if len(files) > 1:
+        group = {"group": GROUP, "task": [_task(name, METRICS)["task"] for name in files]}
+        (out / f"{GROUP}.yaml").write_text(yaml.safe_dump(group, sort_keys=False), encoding="utf-8")
     shutil.copy(UTILS, out / "utils.py")
     return rows
 
 
-def _task(name: str) -> dict[str, Any]:
+def _task(name: str, metrics: Sequence[str]) -> dict[str, Any]:
     return {
         "task": f"egm_{name}",
         "dataset_path": "json",
@@ -101,7 +120,7 @@ def _task(name: str) -> dict[str, Any]:
         "output_type": "generate_until",
         "doc_to_target": "sent",
         "generation_kwargs": {"max_new_tokens": 4096, "temperature": 0, "do_sample": False},
-        "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in METRICS],
+        "metric_list": [{"metric": name, "aggregation": "mean", "higher_is_better": True} for name in metrics],
         "metadata": [{"version": 1.0}],
     }
 
@@ -137,16 +156,20 @@ def _box(plain: Mapping[str, Any], said: str, source: Size) -> Box:
         if found is None:
             raise ValueError("no 'bbox', no 'modal_bbox', and no <box> to take it from")
         corners = found.scaled(source.width / RELATIVE_EXTENT, source.height / RELATIVE_EXTENT).as_tuple()
+    return _corners("bbox", corners, source)
+
+
+def _corners(name: str, corners: Any, source: Size) -> Box:
     x1, y1, x2, y2 = (float(corner) for corner in corners)
     box = Box(x1, y1, x2, y2)
     if not (x1 < x2 and y1 < y2) or box.coverage_by(whole(source)) == 0:
-        raise ValueError(f"'bbox' is x1, y1, x2, y2 in pixels with an area inside the {source} image, got {corners}")
+        raise ValueError(f"{name!r} is x1, y1, x2, y2 in pixels with an area inside the {source} image, got {corners}")
     return box
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="the eight files")
+    parser.add_argument("folder", type=Path, help="of the eight files, or one file")
     parser.add_argument("--images", type=Path, required=True, help="folder that their images are relative to")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     given = parser.parse_args()

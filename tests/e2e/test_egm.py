@@ -24,6 +24,7 @@ from tests.e2e.verl_runs import make_rows, verl
 
 ROWS = 40
 KILLED_AFTER = 60
+ALONE = 6
 
 
 def said(sentence: str) -> tuple[int, int, int, int]:
@@ -75,7 +76,7 @@ def published(tmp_path: Path) -> Path:
 def command(published: Path, out: Path, url: str) -> tuple[list[str], dict[str, str]]:
     """The recipe, asking a server."""
     environment = {"ENGINE": "egm_openai", "BASE_URL": url, "MODEL": "scripted", "CONCURRENCY": "4", "OUT": str(out)}
-    environment |= {"ARGS": "grid=qwen3-vl", "PYTHON": sys.executable}
+    environment |= {"ARGS": "grid=qwen3-vl", "PYTHON": sys.executable, "ALONE": str(ALONE)}
     words = ["bash", "recipes/eval_egm.sh", str(published), str(published.parent / "images")]
     return words, {**os.environ, **OFFLINE, **environment}
 
@@ -110,11 +111,14 @@ def test_eight_files_one_command_killed_and_started_again(published: Path, tmp_p
             words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
         )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert len(server.requests) - asked <= ROWS * len(SPLITS) - kept + 4
+    assert len(server.requests) - asked <= ROWS * len(SPLITS) - kept + 4 + ALONE
     entries = journal_entries(journal)
     assert len({(entry["task"], entry["doc_id"]) for entry in entries}) == len(entries) == ROWS * len(SPLITS) == 320
 
-    (figures,) = json.loads((out / "grounding.json").read_text())
+    figures, alone = json.loads((out / "grounding.json").read_text())
+    assert (alone["run"], alone["tasks"]["egm_refcoco_val"]["n"]) == ("egm_one_at_a_time", ALONE)
+    assert alone["tasks"]["egm_refcoco_val"]["latency_s_p50"] >= 0.02, "what the server takes for a reply"
+    assert alone["tasks"]["egm_refcoco_val"]["served_s_p50"] is None, "a server does not say how long a request waited"
     assert list(figures["tasks"]) == sorted(f"egm_{name}" for name in SPLITS)
     ours, theirs = {}, {}
     for name in SPLITS:

@@ -44,7 +44,10 @@ def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]
         scales = [RELATIVE_EXTENT / side for side in frame] * 2
         written = [value * scale for value, scale in zip(written, scales, strict=True)]
     overlap, theirs = iou(box, truth), iou_reference(written, truth, source)
+    modal = doc.get("modal_box")  # of a partly hidden object; target_box is then the box of all of it
+    pair = {"iou_amodal": overlap, "iou_modal": iou(box, Box(*modal))} if modal else {}
     return {
+        **pair,
         "iou": overlap,
         **{f"acc@{threshold}": float(overlap >= threshold) for threshold in THRESHOLDS},
         "iou_reference": theirs,
