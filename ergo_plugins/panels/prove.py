@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -79,14 +79,15 @@ def table(before: dict[str, float], results: Results) -> str:
     for experiment, said in EXPERIMENTS.items():
         if experiment in results:
             row = results[experiment]
-            cells = [_cell(row[name]) for name in FIGURES]
+            cells = [cell(row[name]) for name in FIGURES]
             lines.append(f"| {said} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
         else:
             lines.append(f"| {said} | not yet run |" + " |" * len(FIGURES))
     return "\n".join(lines) + "\n"
 
 
-def _cell(figure: dict[str, Any]) -> str:
+def cell(figure: dict[str, Any]) -> str:
+    """A figure of `interval` as a table shows it."""
     half_width = figure["half_width"]
     return f"{figure['mean']:.3f}" + (f" ± {half_width:.3f}" if half_width is not None else "")
 
@@ -114,7 +115,8 @@ STYLE = """<style>svg { font: 10px sans-serif; background: #fff } .tick { fill: 
 .judge_crop { color: #0a7d3c } .judge_original { color: #b3261e } .judge_original path { stroke-dasharray: 6 3 }
 .box_60 { color: #c26a00 } .box_10 { color: #5b6abf } .box_10 path { stroke-dasharray: 6 3 }
 .thousandths { color: #0a7d3c } .pixels { color: #00838f } .iou { color: #5b6abf } .indicator { color: #c26a00 }
-.sigmoid { color: #8e24aa } .dotted { color: #0a7d3c } .covered { color: #c26a00 }</style>"""
+.sigmoid { color: #8e24aa } .dotted { color: #0a7d3c } .covered { color: #c26a00 }
+.conditional, .conditional_90 { color: #0a7d3c } .code_90 { color: #5b6abf } .paper_90 { color: #b3261e }</style>"""
 
 
 def plot(steps: dict[str, dict[str, list[float]]], experiments: Sequence[str], metric: str, said: str) -> str:
@@ -130,6 +132,15 @@ def plot(steps: dict[str, dict[str, list[float]]], experiments: Sequence[str], m
     svg = lines(drawn, description=said, tick="{:.0%}".format, span=(0, 1))
     head, _, body = svg.partition(">")
     return head.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" width="720" ', 1) + ">" + STYLE + body + "\n"
+
+
+def keep(written: Mapping[str, str], *folders: Path | None) -> None:
+    """Write texts by name, but for empty ones, into each folder."""
+    for folder in filter(None, folders):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in written.items():
+            if text:
+                (folder / name).write_text(text)
 
 
 def recorded_control(results: Results) -> dict[str, Any]:
@@ -157,11 +168,7 @@ def main() -> None:
         written[name] = plot(steps, experiments, metric, said)
     if "shuffled" in results:
         written["control.json"] = json.dumps(recorded_control(results), indent=2) + "\n"
-    for folder in filter(None, (arguments.out, arguments.keep)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in written.items():
-            if text:
-                (folder / name).write_text(text)
+    keep(written, arguments.out, arguments.keep)
     print(written["table.md"])
 
 

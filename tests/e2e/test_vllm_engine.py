@@ -44,3 +44,9 @@ def test_a_second_turn_goes_to_the_replica_that_has_the_first(told: dict[str, An
 
 def test_an_over_long_prompt_is_refused_at_once(told: dict[str, Any]) -> None:
     assert "t/test/9: EngineRefused: vLLM does not take the look turn" in told["refused"]
+
+
+def test_what_a_request_waited_is_part_of_its_seconds(told: dict[str, Any]) -> None:
+    assert len(told["queues"]) >= 16
+    assert all(0 <= queued <= seconds for queued, seconds in told["queues"])
+    assert any(queued > 0 for queued, _ in told["queues"])

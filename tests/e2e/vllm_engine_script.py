@@ -44,12 +44,15 @@ def main() -> None:
     def episode(config: ZoomConfig, scene: Scene = SCENE) -> Episode:
         return zoom_episode(original(scene), split_question(scene.text), config, engine.grid)
 
+    queues: list[tuple[float | None, float | None]] = []
+
     def pinned() -> list[int | None]:
         """Tokens of each second turn that came from a cache; no two samples have an image in common."""
         outcomes: list[Outcome] = []
         scenes = [make_scene(first_seed("test") + 1 + i) for i in range(12)]
         jobs = [Job(f"t/test/{i}", lambda scene=scene: episode(CONFIG, scene)) for i, scene in enumerate(scenes, 10)]
         engine.play_all(jobs, lambda _job, outcome: outcomes.append(outcome))
+        queues.extend((turn.queued_s, turn.seconds) for outcome in outcomes for turn in outcome.turns)
         return [outcome.turns[1].cached_tokens for outcome in outcomes if len(outcome.turns) == 2]
 
     def sampled() -> dict[str, list[str]]:
@@ -64,6 +67,7 @@ def main() -> None:
     except EngineFault as fault:
         told["refused"] = str(fault)
     engine.close()
+    told["queues"] = queues
     print("\n" + json.dumps(told))
 
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import interval, plot, trained_steps
+from ..prove import cell, interval, keep, plot, trained_steps
 from .world import Kind
 
 EXPERIMENTS: dict[str, tuple[str, Kind]] = {
@@ -83,15 +83,10 @@ def table(results: Results) -> str:
             continue
         row = results[experiment]
         for when in ("before", "after"):
-            cells = [_cell(row[when][f"{how} {name}"]) for how, name, _ in COLUMNS]
+            cells = [cell(row[when][f"{how} {name}"]) for how, name, _ in COLUMNS]
             seeds = str(len(row["seeds"])) if when == "after" else ""
             lines.append(f"| {said if when == 'after' else '– before'} | {seeds} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _cell(figure: dict[str, Any]) -> str:
-    half_width = figure["half_width"]
-    return f"{figure['mean']:.3f}" + (f" ± {half_width:.3f}" if half_width else "")
 
 
 def main() -> None:
@@ -107,11 +102,7 @@ def main() -> None:
         "curves.json": json.dumps(steps, indent=1) + "\n",
         **{name: plot(steps, experiments, metric, said) for name, (experiments, metric, said) in PLOTS.items()},
     }
-    for folder in filter(None, (arguments.out, arguments.keep)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in written.items():
-            if text:
-                (folder / name).write_text(text)
+    keep(written, arguments.out, arguments.keep)
     print(written["table.md"])
 
 

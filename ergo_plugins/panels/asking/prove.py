@@ -1,0 +1,124 @@
+"""The table of `prove_visionthink.sh`: per experiment, the mean over seeds and its 95 % interval.
+
+    python -m ergo_plugins.panels.asking.prove runs/prove_visionthink [--keep recipes/tiny/proof_visionthink]
+
+Prints the table as Markdown and writes ``results.json``, ``table.md``, ``curves.json`` and plots. ``--keep`` copies all
+of them to a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from ..prove import cell, interval, keep, plot, trained_steps
+
+EXPERIMENTS = {
+    "conditional": "rule conditional",
+    "code": "rule code, theta 0.2",
+    "paper": "rule paper, theta 0.2",
+    "shuffled": "control: conditional, shuffled",
+    "no_penalty": "no penalty",
+    "all_calls": "a penalty of 0.8 on every call",
+    "theta_0": "rule paper, theta 0",
+    "theta_50": "rule paper, theta 0.5",
+    "theta_1": "rule paper, theta 1",
+    "conditional_90": "conditional, from 90 % calls",
+    "code_90": "code, from 90 % calls",
+    "paper_90": "paper, from 90 % calls",
+}
+FIXED = {"never": "never asking", "always": "always asking", "full": "the full image alone"}
+"""Ways of asking that no policy decides, measured on the shipped one."""
+COLUMNS = {
+    "asks_needed": "asks when needed",
+    "asks_not_needed": "asks when not",
+    "accuracy": "accuracy",
+    "visual_tokens": "visual tokens",
+}
+CURVES = ("critic/rewards/mean", "visionthink/accuracy", "visionthink/asked")
+PLOTS = {
+    "asked.svg": (("conditional", "shuffled"), "visionthink/asked", "Share of rollouts that ask, by step"),
+    "asked_90.svg": (
+        ("conditional_90", "code_90", "paper_90"),
+        "visionthink/asked",
+        "The same from a policy that asks nine times in ten",
+    ),
+    "accuracy.svg": (("conditional", "shuffled"), "visionthink/accuracy", "Share of right answers, by step"),
+}
+"""Experiments, metric and description of each plot."""
+
+Results = dict[str, dict[str, Any]]
+
+
+def collect(out: Path) -> tuple[dict[str, Any], Results]:
+    """``(figures before training, by experiment those after)``; of the latter each with mean, half width and values."""
+    found: dict[str, dict[int, Path]] = defaultdict(dict)
+    before: dict[str, Any] = {}
+    for path in sorted(out.glob("*/after.json")):
+        experiment, _, seed = path.parent.name.rpartition("_")
+        found[experiment][int(seed)] = path
+        before["from_90" if experiment.endswith("_90") else "shipped"] = json.loads(
+            (path.parent / "before.json").read_text()
+        )
+    results = {}
+    for experiment in EXPERIMENTS:
+        if experiment in found:
+            measured = [json.loads(path.read_text()) for path in found[experiment].values()]
+            results[experiment] = {
+                "seeds": sorted(found[experiment]),
+                "n": measured[0]["n"],
+                **{
+                    f"{how} {name}": interval([figures[how][name] for figures in measured])
+                    for how in ("greedy", "sampled")
+                    for name in (*COLUMNS, "accuracy_needed", "accuracy_not_needed", "oracle_tokens")
+                },
+            }
+    return before, results
+
+
+def table(before: dict[str, Any], results: Results) -> str:
+    """Markdown: greedy, and the two rates of sampled replies."""
+    heads = ("seeds", *COLUMNS.values(), "asks when needed, sampled", "asks when not, sampled")
+    lines = ["| training | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for name, said in (("shipped", "none: the shipped policy"), ("from_90", "none: the one that asks in 90 %")):
+        if name in before:
+            cells = [f"{before[name]['greedy'][column]:.3f}" for column in COLUMNS]
+            cells += [f"{before[name]['sampled'][column]:.3f}" for column in ("asks_needed", "asks_not_needed")]
+            lines.append(f"| {said} | – | " + " | ".join(cells) + " |")
+    for way, said in FIXED.items():
+        if "shipped" in before:
+            cells = [f"{before['shipped'][way][column]:.3f}" for column in ("accuracy", "visual_tokens")]
+            lines.append(f"| none: {said} | – | – | – | " + " | ".join(cells) + " | – | – |")
+    for experiment, said in EXPERIMENTS.items():
+        if experiment in results:
+            row = results[experiment]
+            cells = [cell(row[f"greedy {column}"]) for column in COLUMNS]
+            cells += [cell(row[f"sampled {column}"]) for column in ("asks_needed", "asks_not_needed")]
+            lines.append(f"| {said} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
+        else:
+            lines.append(f"| {said} | not yet run |" + " |" * (len(heads) - 1))
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="the folder of prove_visionthink.sh")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    before, results = collect(arguments.out)
+    steps = trained_steps(arguments.out, "after.json", CURVES)
+    written = {
+        "results.json": json.dumps({"before": before, "experiments": results}, indent=2) + "\n",
+        "table.md": table(before, results),
+        "curves.json": json.dumps(steps, indent=1) + "\n",
+        **{name: plot(steps, experiments, metric, said) for name, (experiments, metric, said) in PLOTS.items()},
+    }
+    keep(written, arguments.out, arguments.keep)
+    print(written["table.md"])
+
+
+if __name__ == "__main__":
+    main()
