@@ -21,6 +21,9 @@ RAW = "reward_raw"
 
 REPORTED = "reward_extra_info"
 
+GROUP_STEP = "ergo_group_step"
+"""Key of verl's ``trainer.v1`` under which `trainer` says that it takes the step."""
+
 
 def shapes(method: Method) -> bool:
     """Whether a method weighs the rollouts of a prompt against each other at all."""

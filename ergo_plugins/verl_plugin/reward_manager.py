@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
@@ -9,10 +10,13 @@ from verl import DataProto
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
+from .group_step import GROUP_STEP, shapes
 from .records import TOOL_LOOP
 from .reward import Rewarder
 from .rows import Row
 from .settings import Settings
+
+_logger = logging.getLogger(__name__)
 
 SCORER = "pkg://ergo_plugins.verl_plugin.compute_score"
 
@@ -59,9 +63,22 @@ class ErgoRewardManager(RewardManagerBase):
         super().__init__(config, tokenizer, compute_score)
         self.settings = Settings.of(config)
         refuse(config, self.settings)
+        self._tell(config)
         self.rewarder = Rewarder.of(
             self.settings, router=reward_router_address, model=config.reward.reward_model.model_path or ""
         )
+
+    def _tell(self, config: Any) -> None:
+        """Say that rewards stay as each rollout earned them, where the method would weigh them and nobody does."""
+        trainer = (config.get("trainer") or {}).get("v1") or {}
+        if shapes(self.settings.method) and not trainer.get(GROUP_STEP) and trainer.get("trainer_mode") != "ergo_sync":
+            name = self.settings.method.name
+            _logger.warning(
+                "%s weighs the rollouts of a prompt against each other, which only trainer.v1.trainer_mode=ergo_sync "
+                "does; with %s each is rewarded by itself, and the penalty of its own acts alone",
+                name,
+                trainer.get("trainer_mode"),
+            )
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:
         """The reward of the last sequence of a trajectory.

@@ -37,10 +37,12 @@ class TrainerConfig:
             transformers 5 it cannot train a micro-batch of these alone: micro-batches have to be larger than what may
             be lost. A failed trajectory never counts as a wrong one; in validation, where verl
             would count it so, one is enough to stop.
+        efficiency: weight of what a right rollout saves, with ``algorithm.adv_estimator=ergo_efficient_grpo``.
     """
 
     poll_s: float = 2.0
     max_lost: float = 0.0
+    efficiency: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from . import shuffled  # noqa: F401  (registers the control)
-from .group_step import shapes, take_group_step
+from .efficient import EFFICIENT, knowing
+from .group_step import GROUP_STEP, shapes, take_group_step
 from .reward_manager import refuse
 from .settings import Settings
 
@@ -37,6 +38,7 @@ class ErgoSyncTrainer(PPOTrainerSync):
         self._lost_prompts = 0
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl chooses the replay buffer by this very name
+            config.trainer.v1[GROUP_STEP] = True  # reward workers, which see "sync", need not tell that nobody takes it
         super().__init__(config)
         self.replay_buffer.poll_interval = self.ergo.trainer.poll_s
         self._complete = self.replay_buffer.sample
@@ -72,7 +74,11 @@ class ErgoSyncTrainer(PPOTrainerSync):
             figures = take_group_step(batch.partition_id, keys, self.ergo.method, self.ergo.reward)
             metrics.update({f"{self.ergo.method.name}/{name}": value for name, value in figures.items()})
         compute: Callable[..., Any] = super()._compute_advantage
-        return compute(batch, metrics)
+        if self.config.algorithm.adv_estimator != EFFICIENT:
+            return compute(batch, metrics)
+        stored = tq.kv_batch_get(keys=batch.keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        with knowing([bool(parts.get("acc")) for parts in reported(stored)], self.ergo.trainer.efficiency):
+            return compute(batch, metrics)
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
         """verl's step, with the mean of each part of the reward among its metrics."""

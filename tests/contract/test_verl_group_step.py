@@ -17,6 +17,9 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from ergo_plugins.methods.ergo import ERGO
 from ergo_plugins.methods.visionthink import VISIONTHINK, VisionThinkReward
 from ergo_plugins.verl_plugin.group_step import RAW, shapes, take_group_step
+from ergo_plugins.verl_plugin.trainer import ErgoSyncTrainer
+from tests.contract.test_verl_filter_groups import scored
+from tests.contract.verl_parts import ROOT, composed
 
 LENGTHS = (3, 5, 2, 4)
 """Tokens of the rollouts, in turn: a column of the queue is ragged."""
@@ -117,3 +120,27 @@ def test_taken_twice_it_changes_nothing_more(queue: None) -> None:
 def test_a_method_that_weighs_nothing_is_left_alone() -> None:
     assert shapes(VISIONTHINK)
     assert not shapes(ERGO)
+
+
+def test_verls_filter_drops_the_groups_that_say_nothing(queue: None) -> None:
+    paths = ["data.train_files=a", "data.val_files=b"]
+    buffer: Any = ErgoSyncTrainer(composed("train_visionthink_7b", *paths, folder=ROOT / "recipes")).replay_buffer
+    groups = {
+        "allright": [(1, 1, 0)] * 4,
+        "rightsomeasked": [(1, 1, 0), (1, 1, 1), (1, 1, 0), (1, 1, 0)],
+        "allasked": [(1, 1, 1)] * 4,
+        "allwrong": [(0, 1, 0)] * 4,
+        "someformless": [(0, 1, 0), (0, 0, 0), (0, 1, 0), (0, 1, 0)],
+    }
+    rows, keys = [], []
+    for uid, kinds in groups.items():
+        for session, kind in enumerate(kinds):
+            score = scored(tuple(map(float, kind)))
+            keys.append(f"{uid}_{session}_0")
+            info = {"acc": score.accuracy, **score.parts}
+            rows.append({"rm_scores": torch.tensor([score.total]), "extra_fields": {"reward_extra_info": info}})
+    tq.kv_batch_put(keys=keys, partition_id="filter", fields=list_of_dict_to_tensordict(rows))
+    buffer.partitions["filter"] = dict.fromkeys(keys)
+    buffer.finished_keys["filter"] = set(groups)
+    dropped, _ = buffer._dapo_filtered_keys("filter")
+    assert dropped == {"allright", "allasked", "allwrong"}

@@ -91,10 +91,14 @@ def test_ours_accepts_it(recipe: Path) -> None:
     wrapping = 256 if recipe.parent.name != "tiny" else 64
     budget = {one.name: getattr(episode, one.name) for one in fields(episode) if one.name.endswith("_tokens")}
     written = sum(tokens for name, tokens in budget.items() if name.endswith("_new_tokens"))
+    if getattr(episode, "ask", "") == "full":
+        written = budget["answer_new_tokens"]  # its only turn
     first, later = {
         "ergo": lambda: (budget["coarse_tokens"], budget["crop_tokens"]),
         "egm": lambda: (budget["view_tokens"], 0),
-        "visionthink": lambda: (budget["full_tokens"] // 4, budget["full_tokens"]),
+        "visionthink": lambda: (
+            (budget["full_tokens"], 0) if episode.ask == "full" else (budget["full_tokens"] // 4, budget["full_tokens"])
+        ),
     }[settings.method.name]()
     assert rollout.prompt_length > first, "an image within its budget would be refused"
     needed = written + later + (wrapping if later else 0)

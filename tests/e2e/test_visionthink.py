@@ -117,6 +117,7 @@ def test_verl_trains_a_step_with_the_group_rule(tmp_path: Path) -> None:
         *("+ergo.episode.full_tokens=64", "+ergo.episode.ask_new_tokens=24", "+ergo.episode.answer_new_tokens=24"),
         *("+ergo.reward.rule=conditional", "+ergo.reward.theta=1.01", "trainer.total_training_steps=1"),
         *("data.max_prompt_length=1024", "trainer.val_before_train=false"),
+        "algorithm.adv_estimator=ergo_efficient_grpo",
     )
     assert run.exit_code == 0, run.log
     (step,) = run.trained
