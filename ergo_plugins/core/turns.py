@@ -42,6 +42,8 @@ class Turn:
         max_new_tokens: the reply is cut there.
         system: system message; only on a first turn, empty for none.
         stop: strings that end the reply; the reply includes the one that ended it.
+        on_new_line: whether a later message begins on a line of its own behind the reply before it, as chat templates
+            have it. Not, for a model that was trained without that newline.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Turn:
     max_new_tokens: int
     system: str = ""
     stop: tuple[str, ...] = ()
+    on_new_line: bool = True
 
     @property
     def views(self) -> tuple[View, ...]:

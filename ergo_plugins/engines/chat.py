@@ -67,11 +67,13 @@ class ChatTokens:
             turn: the next message.
 
         Raises:
-            ValueError: the message holds the placeholder of an image that is not there.
+            ValueError: the message holds the placeholder of an image that is not there, or is to begin without a
+                newline that the template does not write.
         """
         message = {"role": "user", "content": turn.content(lambda _image: {"type": "image"})}
         if so_far:
-            tail_ids = self._ids(self._after_a_reply([message]))
+            tail = self._after_a_reply([message])
+            tail_ids = self._ids(tail if turn.on_new_line else self._without_newline(tail))
             closed = so_far[-1] == self.end_of_message  # by the reply itself; the template would close it again
             new_ids = tail_ids[1:] if closed else tail_ids
         else:
@@ -137,6 +139,19 @@ class ChatTokens:
                 "turn cannot continue the first; give the model a template that does"
             )
         return after
+
+    def _without_newline(self, tail: str) -> str:
+        """The same without the newline behind the end of the reply.
+
+        Raises:
+            ValueError: there is none.
+        """
+        end: str = self.tokenizer.decode([self.end_of_message])
+        if not tail.startswith(f"{end}\n"):
+            raise ValueError(
+                f"the chat template writes no newline behind {end}, so there is none to leave out; set newline=template"
+            )
+        return end + tail[len(end) + 1 :]
 
     def _opened(self) -> str:
         """The words behind the header of a reply; empty for a template that leaves them to the model."""

@@ -135,6 +135,11 @@ class OpenAIEngine(Engine):
         """
         import openai
 
+        if not turn.on_new_line:
+            raise EngineRefused(
+                f"the {turn.name} turn is to begin without the chat template's newline (newline=reference), and "
+                f"{self._base_url} writes messages by its own template; set newline=template, or use engine vllm or hf"
+            )
         try:
             response = await self._client.chat.completions.create(
                 model=self._model,

@@ -25,6 +25,7 @@ from .prompts import PromptTexts, fill, question_repairs
 
 Ask = Literal["policy", "never", "always", "full"]
 Views = Literal["ours", "reference"]
+Newline = Literal["template", "reference"]
 Rule = Literal["code", "paper", "conditional", "own"]
 
 TOOL, ACTION = "resize_image", "resize"
@@ -105,6 +106,8 @@ class VisionThinkConfig:
             whole one, each in one turn without the tool; with ``always`` the whole image follows whatever it replied.
         views: ``ours`` makes the reduced image a quarter of the whole one's visual tokens; ``reference`` halves the
             sides of the original, as the authors' evaluation does.
+        newline: ``reference`` begins the second message right behind the end of the first reply, as the authors' code
+            does and their checkpoint was trained; ``template`` on a line of its own, as the chat template has it.
         resample: filter that makes the views, a name in `core.images.RESAMPLERS`.
         prompts: the words around the question.
     """
@@ -114,6 +117,7 @@ class VisionThinkConfig:
     answer_new_tokens: int = 2048
     ask: Ask = "policy"
     views: Views = "ours"
+    newline: Newline = "template"
     resample: str = "lanczos"
     prompts: VisionThinkPrompts = field(default_factory=VisionThinkPrompts)
 
@@ -121,7 +125,8 @@ class VisionThinkConfig:
         for name in ("full_tokens", "ask_new_tokens", "answer_new_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
-        for name, allowed in (("ask", get_args(Ask)), ("views", get_args(Views)), ("resample", tuple(RESAMPLERS))):
+        words = {"ask": get_args(Ask), "views": get_args(Views), "newline": get_args(Newline)}
+        for name, allowed in {**words, "resample": tuple(RESAMPLERS)}.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(allowed)}, got {getattr(self, name)!r}")
 
@@ -206,13 +211,19 @@ answers then.</p>""",
         asked, error = read_call(reply) if offers else (False, None)
         answer = parse_answer(reply.text)
         if asked or config.ask == "always":
-            if error is not None and config.ask == "policy":
+            shows_error = error is not None and config.ask == "policy"
+            if shows_error and error is not None:
                 problems += (f"reduced: {error}",)
                 told = fill(prompts.error, question, grid.coordinates).replace("{error}", spelled_out(error))
-                second = Turn("error", (told,), config.answer_new_tokens)
+                parts: tuple[str | View, ...] = (told,)
             else:
                 parts = _parts(prompts.more, seen(full), question, grid)
-                second = Turn("full", parts, config.answer_new_tokens)
+            second = Turn(
+                name="error" if shows_error else "full",
+                parts=parts,
+                max_new_tokens=config.answer_new_tokens,
+                on_new_line=config.newline == "template",
+            )
             reply = yield second
             turns.append(record(second, reply, grid))
             problems += noticed(second, reply)

@@ -148,10 +148,32 @@ class Trajectory:
         )
         if len(mask) >= room:
             return False
-        self.tokens, self.mask, self.log_probs = merged.token_ids, mask, log_probs
+        kept = merged.token_ids, mask, log_probs
+        self.tokens, self.mask, self.log_probs = kept if turn.on_new_line else self._without_newline(*kept)
         self.messages = following
         self.images.extend(turn.images)
         return True
+
+    def _without_newline(
+        self, tokens: list[int], mask: list[int], log_probs: list[float] | None
+    ) -> tuple[list[int], list[int], list[float] | None]:
+        """A conversation without the newline between the reply that stood last and the message behind it.
+
+        Raises:
+            ValueError: there is none.
+        """
+        at = len(self.tokens)
+        if tokenizer_of(self.loop).decode(tokens[at : at + 1]) != "\n":
+            raise ValueError(
+                f"{self.row.name}: the chat template writes no newline behind a reply, so there is none to leave out; "
+                "set newline=template"
+            )
+
+        def without(values: list[Any], place: int) -> list[Any]:
+            return [*values[:place], *values[place + 1 :]]
+
+        place = at - self.prompt_length
+        return without(tokens, at), without(mask, place), None if log_probs is None else without(log_probs, place)
 
     async def _generate(self, turn: Turn, cap: int) -> Any:
         params = {**self.sampling_params, "max_tokens": cap}

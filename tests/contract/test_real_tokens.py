@@ -10,8 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ergo_plugins.core.turns import Outcome, Turn, View
+from ergo_plugins.core.images import size_of
+from ergo_plugins.core.questions import split_question
+from ergo_plugins.core.turns import Outcome, Reply, Turn, View
 from ergo_plugins.engines.chat import ChatTokens
+from ergo_plugins.methods import method_named
+from ergo_plugins.methods.base import Sample
+from ergo_plugins.outside.processors import vision_grid
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from tests.contract.verl_parts import ROOT, Bench, ScriptedPolicy, composed, panel_row, tiny
 
@@ -199,3 +204,45 @@ def test_the_7b_recipes_response_length_holds_a_question_of_300_tokens(
     assert look == 1024
     assert output.response_mask.count(0) == 640 + 49 + tokens
     assert answer == 1024 - max(0, tokens - FITS)
+
+
+ASKS = '<think>small</think>\n<tool_call>\n{"name": "resize_image", "arguments": {"action": "resize"}}\n</tool_call>'
+ASKS_WRONGLY = ASKS.replace('"resize"', '"crop"')
+ASKING = (
+    *("+ergo.method=visionthink", "~ergo.zoom", "~ergo.reward", "+ergo.episode.full_tokens=64"),
+    *("+ergo.episode.ask_new_tokens=64", "+ergo.episode.answer_new_tokens=64"),
+    *("data.max_prompt_length=1024", "data.max_response_length=512"),
+)
+
+
+@pytest.mark.parametrize("first", [ASKS, ASKS_WRONGLY])
+@pytest.mark.parametrize("end", [END, ""])
+@pytest.mark.parametrize("newline", ["template", "reference"])
+def test_the_second_message_begins_as_the_checkpoint_knows_it(
+    qwen_for_verl: Path, row: dict[str, Any], newline: str, end: str, first: str
+) -> None:
+    """The authors' next message follows the end of a reply without the template's newline: one token, and no other."""
+    made = Qwen(qwen_for_verl, tiny(*ASKING, f"+ergo.episode.newline={newline}"))
+    said, answer = made.ids(first + end), made.ids(ANSWER + END)
+    output = made.output(row, said, answer)
+    trained = output.prompt_ids + output.response_ids
+    text = made.tokenizer.decode(trained)
+    between = {"template": "\n", "reference": ""}[newline]
+    assert f"</tool_call>{END}{between}<|im_start|>user\n<tool_response>" in text
+    assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
+    assert generated(output) == said + answer
+
+    config = method_named("visionthink").config(
+        full_tokens=64, ask_new_tokens=64, answer_new_tokens=64, newline=newline
+    )
+    with Image.open(row["extra_info"]["image_path"]) as picture:
+        sample = Sample(picture.convert("RGB"), split_question(row["extra_info"]["question"]))
+    grid = vision_grid(made.processor)
+    episode = method_named("visionthink").episode(sample, config, grid)
+    turn = next(episode)
+    so_far = [*made.chat.prompt([], turn), *said]
+    tokens = [grid.tokens(size_of(image)) for image in turn.images]
+    turn = episode.send(Reply(first))
+    tokens += [grid.tokens(size_of(image)) for image in turn.images]
+    evaluated = made.chat.expanded([*made.chat.prompt(so_far, turn), *answer], tokens)
+    assert evaluated == trained, "training and evaluation, token for token"

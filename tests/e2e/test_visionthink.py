@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ergo_plugins import open_model
+from ergo_plugins.engines import EngineFault
 from tests.e2e.lmms_runs import Run, environment_of, lmms_eval_command
 from tests.e2e.scripted_server import serving
 from tests.e2e.verl_runs import make_rows, verl
@@ -103,6 +105,15 @@ def test_a_conversation_message_by_message(panels: Path, tmp_path: Path) -> None
     html = page.read_text()
     assert "a quarter of" in html
     assert re.search(r"reduced image 100", html)
+
+
+def test_a_server_cannot_leave_the_newline_out_and_says_so() -> None:
+    with serving(lambda _body, _number: (200, CALL)) as server:
+        options = {"base_url": server.base_url, "full_tokens": FULL, "newline": "reference"}
+        model = open_model("m", engine="openai", method="visionthink", **options)
+        with model, pytest.raises(EngineFault, match=r"writes messages by its own template; set newline=template"):
+            model.ask(Image.new("RGB", (560, 560)), "Which colour?")
+        assert len(server.requests) == 1, "the first message is as it is either way"
 
 
 @pytest.mark.beside
