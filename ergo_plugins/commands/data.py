@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from itertools import islice
@@ -17,6 +17,7 @@ from PIL import Image
 from ..core.geometry import Coordinates, VisionGrid
 from ..core.questions import Question
 from ..data import known_sources, reader_named, samples
+from ..data.evaluated import Evaluated
 from ..data.rows import FirstTurn, Row, row, schema, tool_row
 from ..data.samples import BadSample, Checked, Counts, check, split_by_image
 from ..data.sources import Reader, Source
@@ -45,6 +46,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--max-megapixels", type=float, default=200.0, help="larger images are bad")
     parser.add_argument("--bad", choices=("stop", "drop"), default="stop", help="what to do with bad samples")
     parser.add_argument("--not-in", type=Path, nargs="+", default=(), help="evaluation files whose images are refused")
+    parser.add_argument("--not-in-images", type=Path, help="folder of those images; by default each file's own")
     parser.add_argument("--need-box", action="store_true", help="samples without a box are bad: rules need one")
     parser.add_argument("--agent", choices=("ergo_zoom", "tool_agent"), default="ergo_zoom", help="who plays the rows")
     parser.add_argument("--coarse-tokens", type=int, default=640, help="for tool_agent: budget of the first view")
@@ -115,15 +117,15 @@ def _checked(args: argparse.Namespace, counts: Counts) -> Iterator[Checked]:
     columns = dict(pair.split("=", 1) for pair in args.columns.split(",") if pair)
     rng = None if args.keep_order else random.Random(args.seed)
     read = reader_named(args.source)
-    evaluated = _images_of(args.not_in)
+    evaluated = Evaluated.read(args.not_in, args.not_in_images)
+    counts.by_name_alone = evaluated.by_name_alone
     for source, name, record in islice(_records(args, columns), args.limit):
         try:
             sample = _sample(source, read, name, record)
             checked = check(sample, rng=rng, max_megapixels=args.max_megapixels)
-            if checked.image.stem in evaluated:
-                raise BadSample(
-                    name, "in an evaluation set", f"{checked.image.name} is also in {evaluated[checked.image.stem]}"
-                )
+            if found := evaluated.holds(checked.image):
+                file, by = found
+                raise BadSample(name, "in an evaluation set", f"{checked.image.name} is also in {file}, by {by}")
             if args.need_box and checked.target_box is None:
                 raise BadSample(name, "no box", "it has no box")
         except BadSample as bad:
@@ -149,19 +151,6 @@ def _sample(source: Source, read: Reader, name: str, record: Any) -> samples.Sam
     except Exception as error:
         where = f"{read.__module__}.{read.__name__}"
         raise CommandError(f"{name}: {where} failed on it ({type(error).__name__}: {error})") from error
-
-
-def _images_of(files: Iterable[Path]) -> dict[str, Path]:
-    """The images of evaluation files, by name without folder and ending; a mirrored copy has its original's name."""
-    named: dict[str, Path] = {}
-    for file in files:
-        source = Source(file, file.parent, file.parent)
-        for _, record in source.records():
-            image = record.get("image", record.get("file_name")) if isinstance(record, Mapping) else None
-            if not isinstance(image, str):
-                raise CommandError(f"{file} names no image in {str(record)[:80]!r}")
-            named.setdefault(Path(image).stem, file)
-    return named
 
 
 def _records(args: argparse.Namespace, columns: dict[str, str]) -> Iterator[tuple[Source, str, Any]]:

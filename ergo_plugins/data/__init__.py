@@ -11,9 +11,10 @@ from inspect import signature
 from typing import Any, TypeGuard
 
 from .grounding import GROUNDING
+from .looking import LOOKING
 from .sources import SOURCES, Reader
 
-BUILT_IN = {**SOURCES, **GROUNDING}
+BUILT_IN = {**SOURCES, **GROUNDING, **LOOKING}
 """Readers that ship with the package."""
 
 GROUP = "ergo_plugins.sources"

@@ -80,12 +80,13 @@ class Checked:
 
 @dataclass(slots=True)
 class Counts:
-    """What became of a source's samples."""
+    """What became of a source's samples, and how many pictures of evaluation sets were known by their names alone."""
 
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, int] = field(default_factory=dict)
     with_box: int = 0
+    by_name_alone: int = 0
 
     def keep(self, sample: Checked) -> None:
         self.kept += 1
