@@ -229,6 +229,18 @@ class Method(ABC):
         """What `shape` decided by for one prompt's rollouts, to be logged as means over prompts."""
         return {}
 
+    def is_unlearnt(self, outcome: Outcome, reward: Any) -> bool:
+        """Whether a trajectory is masked: it counts in its prompt's mean, and no token of it is learnt."""
+        return False
+
+    def signs(self, steps: Sequence[Mapping[str, float]]) -> Mapping[str, str]:
+        """What goes wrong in training, by a short name, each with its figures.
+
+        Args:
+            steps: means of the parts of each step so far, the last one newest.
+        """
+        return {}
+
     def figures(self, outcomes: Iterable[Outcome]) -> dict[str, float | None]:
         """The method's own figures over many outcomes, beside `core.statistics.summarise`."""
         return {}

@@ -7,9 +7,9 @@ frame a model writes in is mapped. A call that cannot be followed is told why; t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from ..core.control_tokens import spelled_out
 from ..core.geometry import RELATIVE_EXTENT, Box, CropRules, Size, VisionGrid, to_source, whole
@@ -21,8 +21,13 @@ from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, Sees
 from .prompts import PromptTexts, fill, question_repairs
 from .tool_calls import PROFILES, Call, Profile, ProfileName, read_calls, without_calls
 
+OverTurns = Literal["learn", "mask"]
+
 MOST_TURNS = 12
 """Most replies in a conversation, and so most images: the first one and one after each reply but the last."""
+
+TURNS_LOGGED = 6
+"""Parts of a reward tell of so many turns one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ class ToolZoomReward:
         region: weight of a part that shows the evidence, by judge or target box; 0 asks nobody.
         min_coverage: when rules verify the region, the share of the target box that a part must cover.
         tolerance: for number answers, the largest relative difference that still counts as equal.
+        over_turns: whether conversations that ran out of turns are learnt from (``learn``), or masked as in Mini-o3
+            (``mask``): they count in their prompt's mean, and giving up early does not become a habit.
     """
 
     accuracy: float = 0.8
@@ -115,11 +122,14 @@ class ToolZoomReward:
     region: float = 0.0
     min_coverage: float = 0.9
     tolerance: float = 0.0
+    over_turns: OverTurns = "learn"
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if value < 0:
-                raise ValueError(f"{name} is at least 0, got {value}")
+        for name in ("accuracy", "format", "tool", "region", "min_coverage", "tolerance"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} is at least 0, got {getattr(self, name)}")
+        if self.over_turns not in get_args(OverTurns):
+            raise ValueError(f"over_turns is one of {', '.join(get_args(OverTurns))}, got {self.over_turns!r}")
         if self.min_coverage > 1:
             raise ValueError(f"min_coverage is a share, 0 to 1, got {self.min_coverage}")
 
@@ -260,8 +270,28 @@ part it asked for.</p>""",
                 "coverage": max((target.box_source.coverage_by(box) for box in crops), default=0.0)
                 if target.box_source
                 else None,
+                **_by_turn(outcome, target),
             },
         )
+
+    def is_unlearnt(self, outcome: Outcome, reward: Any) -> bool:
+        """A conversation that ran out of turns, if these are masked."""
+        return reward.over_turns == "mask" and bool(outcome.values.get("over_turns", False))
+
+    def signs(self, steps: Sequence[Mapping[str, float]]) -> Mapping[str, str]:
+        """Calls that die out, and calls that cannot be followed."""
+        found: dict[str, str] = {}
+        *before, now = [step for step in steps if "calls" in step and "malformed" in step] or [{}]
+        if not now:
+            return found
+        most = max((step["calls"] for step in before), default=0.0)
+        if most >= 0.2 and now["calls"] < most / 10:
+            found["calls collapsed"] = f"{now['calls']:.2f} calls a rollout, after {most:.2f}"
+        if now["calls"] > 0 and now["malformed"] > now["calls"] / 2:
+            found["malformed calls"] = f"{now['malformed'] / now['calls']:.0%} of the calls cannot be followed"
+        if now.get("over_turns", 0.0) > 0.5:
+            found["out of turns"] = f"{now['over_turns']:.0%} of the rollouts end without an answer"
+        return found
 
     def figures(self, outcomes: Iterable[Outcome]) -> dict[str, float | None]:
         """Calls a sample, the share that could not be followed, and samples that ran out of turns."""
@@ -275,6 +305,24 @@ part it asked for.</p>""",
 
 
 TOOL_ZOOM = ToolZoom()
+
+
+def _by_turn(outcome: Outcome, target: Target) -> dict[str, float | None]:
+    """Of each turn, as far as `TURNS_LOGGED`: tokens of the reply; whether it was shown a part, and of what coverage.
+
+    None for turns that a conversation did not have: means are over those that had them.
+    """
+    parts: dict[str, float | None] = {}
+    for at in range(TURNS_LOGGED):
+        turn = outcome.turns[at] if at < len(outcome.turns) else None
+        regions = [one.region_source for one in turn.shown if one.region_source] if turn else []
+        parts[f"turn_{at + 1}_tokens"] = None if turn is None or turn.new_tokens is None else float(turn.new_tokens)
+        if at:
+            parts[f"turn_{at + 1}_delivered"] = None if turn is None else float(bool(regions))
+            box = target.box_source
+            covered = max((box.coverage_by(region) for region in regions), default=0.0) if box else None
+            parts[f"turn_{at + 1}_coverage"] = None if turn is None else covered
+    return parts
 
 
 def parts_shown(outcome: Outcome) -> list[Box]:

@@ -10,6 +10,7 @@ from ..core.outcome import Outcome
 from ..core.record import ROLLOUT_RECORD
 from ..methods.base import Score
 from ..outside.judge import Effort
+from .collapse import UNLEARNT
 from .records import SECONDS, as_text, recorded
 from .rows import Row, RowError
 from .settings import Settings
@@ -69,7 +70,8 @@ class Rewarder:
         inquiries = method.inquiries(outcome, row.target, weights)
         findings = await self.verifier.verify(inquiries, outcome, row, effort)
         score = method.score(outcome, row.target, findings, weights)
-        return score.total, parts(outcome, row, score, effort, extra_fields)
+        known = parts(outcome, row, score, effort, extra_fields)
+        return score.total, {**known, UNLEARNT: float(method.is_unlearnt(outcome, weights))}
 
 
 def parts(

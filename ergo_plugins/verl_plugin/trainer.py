@@ -12,6 +12,7 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from . import shuffled  # noqa: F401  (registers the control)
+from .collapse import Watch, refuse_nothing_to_learn
 from .efficient import EFFICIENT, knowing
 from .group_step import GROUP_STEP, shapes, take_group_step
 from .reward_manager import refuse
@@ -36,6 +37,7 @@ class ErgoSyncTrainer(PPOTrainerSync):
                 "be lost"
             )
         self._lost_prompts = 0
+        self._watch = Watch(self.ergo.method)
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"  # verl chooses the replay buffer by this very name
             config.trainer.v1[GROUP_STEP] = True  # reward workers, which see "sync", need not tell that nobody takes it
@@ -69,10 +71,12 @@ class ErgoSyncTrainer(PPOTrainerSync):
 
         verl has no public place between rewards and advantages; `tests/contract/test_verl_symbols.py` watches this one.
         """
+        keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         if shapes(self.ergo.method):
-            keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
             figures = take_group_step(batch.partition_id, keys, self.ergo.method, self.ergo.reward)
             metrics.update({f"{self.ergo.method.name}/{name}": value for name, value in figures.items()})
+        stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        refuse_nothing_to_learn(reported(stored))
         compute: Callable[..., Any] = super()._compute_advantage
         if self.config.algorithm.adv_estimator != EFFICIENT:
             return compute(batch, metrics)
@@ -86,7 +90,9 @@ class ErgoSyncTrainer(PPOTrainerSync):
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         stored = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
         prefix = self.ergo.method.name
-        metrics.update(mean_parts(reported(stored), prefix))
+        means = mean_parts(reported(stored), prefix)
+        metrics.update(means)
+        metrics[f"{prefix}/collapse"] = self._watch.notice(means)
         metrics[f"{prefix}/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
         return batch
 

@@ -249,6 +249,8 @@ class Trajectory:
     def output(self, outcome: Outcome, decode_s: float, brought: Mapping[str, Any]) -> AgentLoopOutput:
         """The trajectory as verl wants it; ``brought`` goes along for the reward."""
         length = len(self.mask)
+        settings = self.shared.settings
+        is_unlearnt = settings.method.is_unlearnt(outcome, settings.reward)
         extra = {
             "min_global_steps": None,
             "max_global_steps": None,
@@ -263,7 +265,7 @@ class Trajectory:
         return AgentLoopOutput(
             prompt_ids=self.tokens[: self.prompt_length],
             response_ids=self.tokens[self.prompt_length : self.prompt_length + length],
-            response_mask=self.mask,
+            response_mask=[0] * length if is_unlearnt else self.mask,
             response_logprobs=self.log_probs,
             routed_experts=self.routed_experts,
             multi_modal_data={"images": self.images},

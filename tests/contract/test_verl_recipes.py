@@ -30,6 +30,8 @@ OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp
 """Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's, which
 `test_verl_accepts_it` builds."""
 
+ZOOMS = ("train_tool_zoom_7b", "train_tool_zoom_qwen3vl_8b")
+
 WEIGHTS = {
     "ablation_a_accuracy": RewardConfig(alpha=0, beta=0),
     "ablation_b_region": RewardConfig(beta=0, accuracy=0),
@@ -57,6 +59,7 @@ def test_there_are_recipes() -> None:
         "train_egm",
         "train_ergo_qwen3vl_8b",
         "train_ergo_7b_judge_pool",
+        *ZOOMS,
     }
 
 
@@ -98,6 +101,10 @@ def test_ours_accepts_it(recipe: Path) -> None:
         "egm": lambda: (budget["view_tokens"], 0),
         "visionthink": lambda: (
             (budget["full_tokens"], 0) if episode.ask == "full" else (budget["full_tokens"] // 4, budget["full_tokens"])
+        ),
+        "tool_zoom": lambda: (
+            budget["view_tokens"],
+            budget["all_tokens"] - budget["view_tokens"] + (episode.turns - 1) * (written + wrapping),
         ),
     }[settings.method.name]()
     assert rollout.prompt_length > first, "an image within its budget would be refused"
