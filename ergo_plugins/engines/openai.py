@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import os
 import warnings
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from ..outside.processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
 from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping
+from .providers import PROVIDERS, cut_at
 
 if TYPE_CHECKING:
     import openai
@@ -40,6 +42,9 @@ class OpenAIEngine(Engine):
         model: the name under which the server knows the model.
         base_url: of the API, usually ending in ``/v1``.
         api_key_env: environment variable that holds the bearer token; it stands in no argument and no file.
+        api: ``openai``, ``gemini`` or ``anthropic`` for that provider's own API (`providers`): only what it takes is
+            sent, and its grid is known; ``server`` for any other.
+        hidden_tokens: with these, tokens beside a reply's cap for thoughts that the API counts and does not show.
         processor: folder or hub id whose processor tells the grid; without it, ``grid`` does.
         grid: a name in `GRIDS`.
         concurrency: requests under way.
@@ -56,6 +61,8 @@ class OpenAIEngine(Engine):
         *,
         base_url: str,
         api_key_env: str | None = None,
+        api: str = "server",
+        hidden_tokens: int = 0,
         processor: str | None = None,
         grid: str = "qwen2.5-vl",
         concurrency: int = 16,
@@ -73,13 +80,18 @@ class OpenAIEngine(Engine):
 
         if processor is None and grid not in GRIDS:
             raise ValueError(f"grid is one of {', '.join(GRIDS)}, got {grid!r}; or name a processor")
-        self.grid = (
-            GRIDS[grid]
-            if processor is None
-            else vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
-        )
+        if api != "server" and api not in PROVIDERS:
+            raise ValueError(f"api is one of server, {', '.join(PROVIDERS)}, got {api!r}")
+        self._api, self._provider = api, PROVIDERS.get(api)
+        self._hidden_tokens = hidden_tokens
+        self.grid = self._provider.grid if self._provider else GRIDS[grid]
+        if processor is not None:
+            self.grid = vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
         self._model, self._base_url, self._concurrency = model, base_url, concurrency
         self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
+        if self._provider:
+            self._provider.check(api, self.decoding)
+            api_key_env = api_key_env or self._provider.key_variable
         # what the API of OpenAI itself does not know; servers that do would follow the checkpoint's wishes without it
         self._extras: dict[str, Any] = {"top_k": top_k or -1, "repetition_penalty": repetition_penalty}
         self._patience = Patience(attempts=attempts, first_delay_s=retry_delay_s)
@@ -88,13 +100,18 @@ class OpenAIEngine(Engine):
         self._served = self._thread.run(self._root())
 
     @property
+    def sends_small_files(self) -> bool:
+        """Whether images are compressed, as providers limit their size; a server beside the client need not wait."""
+        return self._provider is not None
+
+    @property
     def identity(self) -> dict[str, Any]:
         return {
             "engine": "openai",
             "model": self._model,
             "served": self._served,
             "grid": f"{self.grid.factor} {self.grid.coordinates}",
-            **self.decoding.identity,
+            **({"api": self._api, "hidden_tokens": self._hidden_tokens} if self._provider else self.decoding.identity),
         }
 
     def play_all(self, jobs: Iterable[Job], finished: Finished) -> None:
@@ -144,12 +161,7 @@ class OpenAIEngine(Engine):
             response = await self._client.chat.completions.create(
                 model=self._model,
                 messages=messages,  # type: ignore[arg-type]
-                temperature=self.decoding.temperature,
-                top_p=self.decoding.top_p,
-                max_tokens=turn.max_new_tokens,
-                seed=self.decoding.seed_of(key, turn.name),
-                stop=list(turn.stop) or openai.omit,
-                extra_body=self._extras,
+                **self._parameters(turn, key),
             )
         except openai.APIStatusError as error:
             if self._forgo_extras(error):
@@ -164,11 +176,24 @@ class OpenAIEngine(Engine):
             ) from error
         return self._reply(response, turn)
 
+    def _parameters(self, turn: Turn, key: str) -> dict[str, Any]:
+        """What goes with a request; to a provider's API only what it takes."""
+        if self._provider:
+            return {self._provider.cap: turn.max_new_tokens + self._hidden_tokens}
+        return {
+            "temperature": self.decoding.temperature,
+            "top_p": self.decoding.top_p,
+            "max_tokens": turn.max_new_tokens,
+            "seed": self.decoding.seed_of(key, turn.name),
+            **({"stop": list(turn.stop)} if turn.stop else {}),
+            "extra_body": self._extras,
+        }
+
     def _forgo_extras(self, error: openai.APIStatusError) -> bool:
         """Whether a server that does not know what is not OpenAI's can be asked without, as nothing is lost by it."""
         names = [name for name in self._extras if name in error.message]
         neutral = self.decoding.top_k == 0 and self.decoding.repetition_penalty == 1
-        if error.status_code not in (400, 422) or not names or not neutral:
+        if self._provider or error.status_code not in (400, 422) or not names or not neutral:
             return False
         warnings.warn(
             f"{self._base_url} does not take {' and '.join(names)}: it decodes by its own defaults for them",
@@ -187,9 +212,11 @@ class OpenAIEngine(Engine):
             )
         usage = response.usage
         details = getattr(usage, "prompt_tokens_details", None)
+        text = _with_stop(_unicode(message.content or ""), choices[0], turn.stop)
+        text, stopped = cut_at(text, turn.stop) if self._provider else (text, False)
         return Reply(
-            text=_with_stop(_unicode(message.content or ""), choices[0], turn.stop),
-            finish="length" if choices[0].finish_reason == "length" else "stop",
+            text=text,
+            finish="length" if choices[0].finish_reason == "length" and not stopped else "stop",
             prompt_tokens=getattr(usage, "prompt_tokens", None),
             cached_tokens=getattr(details, "cached_tokens", None),
             new_tokens=getattr(usage, "completion_tokens", None),
@@ -207,7 +234,8 @@ class _Conversation:
 
     async def ask(self, turn: Turn) -> Reply:
         if self.encoded is None or self.encoded[0] is not turn:
-            self.encoded = turn, await asyncio.to_thread(turn.content, _image_url)
+            make = _small_image_url if self.engine.sends_small_files else _image_url
+            self.encoded = turn, await asyncio.to_thread(turn.content, make)
         before = self.messages
         if not before and turn.system:
             before = [{"role": "system", "content": turn.system}]
@@ -219,6 +247,13 @@ class _Conversation:
 
 def _image_url(image: Image.Image) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": data_url(image)}}
+
+
+def _small_image_url(image: Image.Image) -> dict[str, Any]:
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    url = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return {"type": "image_url", "image_url": {"url": url}}
 
 
 def data_url(image: Image.Image) -> str:

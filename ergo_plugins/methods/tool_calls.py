@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ..core.replies import outside_thinking, shown
 
-ProfileName = Literal["qwen3_vl", "deepeyes", "mini_o3"]
+ProfileName = Literal["qwen3_vl", "deepeyes", "mini_o3", "gemini", "claude"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Profile:
         stop: strings that end a reply.
         example: a call as the model is told to write it.
         described: what its frame is called.
+        key: of a call's box; other models' names for it are read as well where the order is theirs, too.
+        order: of the box's corners.
     """
 
     opening: str
@@ -41,6 +43,8 @@ class Profile:
     stop: tuple[str, ...]
     example: str
     described: str
+    key: str = "bbox_2d"
+    order: Literal["xyxy", "yxyx"] = "xyxy"
 
 
 PROFILES: dict[str, Profile] = {
@@ -86,8 +90,40 @@ PROFILES: dict[str, Profile] = {
         example='<grounding>{"bbox_2d": [x1, y1, x2, y2], "source": "original_image"}</grounding>',
         described="shares of the source's width and height (0 to 1); a source is original_image, observation_1, …",
     ),
+    "gemini": Profile(
+        opening="<tool_call>",
+        closing="</tool_call>",
+        tool="image_zoom_in_tool",
+        frame="thousandths",
+        source="img_idx",
+        calls="all",
+        answer_ends=False,
+        stop=("</tool_call>",),
+        example=(
+            '<tool_call>\n{"name": "image_zoom_in_tool", "arguments": {"box_2d": [ymin, xmin, ymax, xmax], "label": '
+            '"what it is", "img_idx": 0}}\n</tool_call>'
+        ),
+        described="thousandths of the height and width of the image img_idx, counted from 0 (0 to 1000)",
+        key="box_2d",
+        order="yxyx",
+    ),
+    "claude": Profile(
+        opening="<tool_call>",
+        closing="</tool_call>",
+        tool="image_zoom_in_tool",
+        frame="view",
+        source="img_idx",
+        calls="all",
+        answer_ends=False,
+        stop=("</tool_call>",),
+        example=(
+            '<tool_call>\n{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": [x1, y1, x2, y2], "label": "what it '
+            'is", "img_idx": 0}}\n</tool_call>'
+        ),
+        described="pixels of the image img_idx, counted from 0",
+    ),
 }
-"""The protocols, facts of each read from its authors' code."""
+"""The protocols, facts of each read from its authors' code; the last two are ours, in the frames of those providers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +183,22 @@ def _read_call(content: str, profile: Profile) -> Call:
         arguments = plain.get("arguments")
         arguments = _plain(arguments)[0] if isinstance(arguments, str) else arguments
         if not isinstance(arguments, Mapping):
-            return Call(None, error='a call has "arguments" with a "bbox_2d"')
-    corners = arguments.get("bbox_2d", arguments.get("bbox"))
+            return Call(None, error=f'a call has "arguments" with a "{profile.key}"')
+    names = ("bbox_2d", "bbox") if profile.order == "xyxy" else (profile.key,)
+    corners = next((arguments[name] for name in names if name in arguments), None)
     corners = _plain(corners)[0] if isinstance(corners, str) else corners
     if (
         not isinstance(corners, list | tuple)
         or len(corners) != 4
         or not all(isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < 1e9 for one in corners)
     ):
-        return Call(None, error=f'"bbox_2d" is four numbers, got {shown(str(corners))}')
+        return Call(None, error=f'"{profile.key}" is four numbers, got {shown(str(corners))}')
     index = _index(arguments.get(profile.source)) if profile.source else 0
     if index is None:
         return Call(None, error=f"there is no image {shown(str(arguments.get(profile.source or '')))}")
     x1, y1, x2, y2 = map(float, corners)
+    if profile.order == "yxyx":
+        x1, y1, x2, y2 = y1, x1, y2, x2
     return Call((x1, y1, x2, y2), index, repaired=repaired)
 
 

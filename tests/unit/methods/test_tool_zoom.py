@@ -25,6 +25,11 @@ def qwen(box: object, **more: object) -> str:
     return f"<think>closer</think>\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
 
 
+def gemini(box: object, index: int = 0) -> str:
+    call = {"name": "image_zoom_in_tool", "arguments": {"box_2d": box, "label": "it", "img_idx": index}}
+    return f"<think>closer</think>\n<tool_call>\n{json.dumps(call)}\n</tool_call>"
+
+
 def mini(box: object, source: object = "original_image") -> str:
     return f"<think>closer</think><grounding>{json.dumps({'bbox_2d': box, 'source': source})}</grounding>"
 
@@ -49,6 +54,7 @@ def kinds(turn: Turn) -> list[str]:
     return ["text" if isinstance(part, str) else "image" for part in turn.parts]
 
 
+QUARTER = Box(0, 0, 1000, 500)
 LEFT, FIRST = Box(200, 100, 1000, 500), [100, 100, 500, 500]
 BARE = qwen(FIRST).partition("</think>")[2]
 UNKNOWN = '<tool_call>{"name": "rotate", "arguments": {}}</tool_call>'
@@ -90,6 +96,23 @@ TRANSCRIPTS = [
     ("deepeyes", [qwen([0, 0, 9, 9]) + qwen([0, 0, 70, 56]), ANSWER], [Box(0, 0, 625, 500)], []),
     ("deepeyes", [qwen([0, 0, 70, 56]) + "<answer>B</answer>"], [], []),
     ("deepeyes", [qwen([0, 0, 70, 56]).replace("</tool_call>", "")], [], []),
+    ("gemini", [gemini([100, 100, 500, 500]), ANSWER], [LEFT], []),
+    ("gemini", [gemini([100, 0, 500, 1000]), ANSWER], [Box(0, 100, 2000, 500)], []),
+    (
+        "gemini",
+        [gemini([0, 0, 500, 500], 0), gemini([0, 500, 500, 1000], 1), ANSWER],
+        [QUARTER, Box(500, 0, 1000, 250)],
+        [],
+    ),
+    ("gemini", [qwen(FIRST), ANSWER], [], ['call: "box_2d" is four numbers']),
+    ("gemini", [gemini([500, 0, 100, 9]), ANSWER], [], ["call: a box is"]),
+    ("claude", [qwen([0, 0, 70, 56]), ANSWER], [Box(0, 0, 625, 500)], []),
+    (  # the part of 625x500 is shown as 196x140
+        "claude",
+        [qwen([0, 0, 70, 56]), qwen([0, 0, 70, 56], img_idx=1), ANSWER],
+        [Box(0, 0, 625, 500), Box(0, 0, 224, 200)],
+        [],
+    ),
     ("mini_o3", [mini([0.1, 0.1, 0.5, 0.5]), ANSWER], [LEFT], []),
     (
         "mini_o3",
