@@ -55,7 +55,7 @@ def measured(folder: Path, when: str) -> dict[str, Any]:
 @pytest.mark.timeout(1600)
 def test_overlaps_grow_and_the_report_shows_the_boxes(trained: Path) -> None:
     before, after = (measured(trained, when)["sampled"] for when in ("before", "after"))
-    assert 0.2 < before["iou"] < 0.4, "the policy is able, and answers loosely"
+    assert 0.1 < before["iou"] < 0.4, "the policy is able, and answers loosely"
     assert after["iou"] - before["iou"] > 0.15 > 4 * before["iou_error"]
     assert after["right"] - before["right"] > 0.15
     steps = json.loads((trained / "summary.json").read_text())
