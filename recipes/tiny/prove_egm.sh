@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Does a policy learn to find places from the overlap of its boxes, whatever the convention, and what is it that teaches?
 # Runs of train_egm.sh, measured on 1,024 held-out places. About 4 minutes a run; JOBS=2 at a time; finished runs are kept.
-#   bash recipes/tiny/prove_egm.sh [EXPERIMENT...]    SEEDS="0 1 2" STEPS=16 PLACES=1024, results in OUT=runs/prove_egm
+#   bash recipes/tiny/prove_egm.sh [EXPERIMENT...]    SEEDS="0 1 2" STEPS=24 PLACES=1024, results in OUT=runs/prove_egm
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=$(realpath -m "${OUT:-runs/prove_egm}")
 python=${VENV:-.venv}/bin/python
-export STEPS=${STEPS:-16} PLACES=${PLACES:-1024} out python
+export STEPS=${STEPS:-24} PLACES=${PLACES:-1024} out python
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 
 settings() {
