@@ -7,6 +7,7 @@ from string import Template
 from typing import Any
 
 from .. import __version__
+from ..core.paired import difference
 from ..core.statistics import mean
 from ..methods import story_of_all
 from .curves import training_plots
@@ -53,7 +54,7 @@ def comparison(
         after=escaped(model_name(after)),
         tasks=escaped(", ".join(sorted({pair.before.task for pair in pairs}))),
         lead=f"{story.lead}<p>{_lead(len(pairs), steps)}</p>",
-        result=_result(summaries, figures),
+        result=_result(summaries, figures) + _by_sample(pairs),
         notes=notes_of([*joined.notes, *notes], unreadable),
         table=figures_table(figures) if figures else runs_table(summaries),
         plots="".join([*plots, tokens_plot(summaries, story)]),
@@ -100,6 +101,20 @@ def _result(summaries: Mapping[str, Mapping[str, Any]], figures: Figures | None)
                 said += f" With rewards handed out at random it is {percent(control)}."
             return f'<p class="result">{said}</p>'
     return ""
+
+
+def _by_sample(pairs: Sequence[Pair]) -> str:
+    """What was gained in right answers with its interval, reckoned sample by sample; nothing without verdicts."""
+    judged = [(pair.before.correct, pair.after.correct) for pair in pairs if pair.change != "not judged"]
+    if len(judged) < 2:
+        return ""
+    gain = difference([float(bool(before)) for before, _ in judged], [float(bool(after)) for _, after in judged])
+    assert gain.half is not None  # of two samples and more
+    said = "more than chance" if gain.excludes_zero else "within what chance does"
+    return (
+        f'<p class="meaning">Right answers, sample by sample: {100 * gain.mean:+.1f} ± {100 * gain.half:.1f} points '
+        f"over {count(len(judged))} samples (95 % interval), {said}.</p>"
+    )
 
 
 _PLACE = "The right place is now shown in {after} of cases; before it was {before}."

@@ -104,6 +104,17 @@ def test_both_runs_stand_side_by_side(runs: Runs) -> None:
     assert "<h1>Before and after</h1>" in html
 
 
+def test_what_was_gained_stands_with_its_interval_by_sample(runs: Runs) -> None:
+    # differences 1 -1 0 0: mean 0, sample variance 2/3, 1.96 * sqrt(1/6)
+    assert "Right answers, sample by sample: +0.0 ± 80.0 points over 4 samples (95 % interval), within what" in (
+        runs.read()[0].text
+    )
+    runs.after = write_run(runs.folder / "after", 1.0, 1.0, 1.0, 1.0)
+    runs.before = write_run(runs.folder / "before", 0.0, 0.0, 0.0, 1.0)
+    # differences 1 1 1 0: mean 3/4, sample variance 1/4, 1.96 * .25
+    assert "+75.0 ± 49.0 points over 4 samples (95 % interval), more than chance" in runs.read()[0].text
+
+
 def test_each_side_has_the_pictures_of_its_own_run(runs: Runs) -> None:
     for number, (journal, _) in enumerate((runs.before, runs.after)):
         for place, turn in enumerate(("look", "answer")):
