@@ -73,10 +73,13 @@ def story_of_all(names: Iterable[str]) -> Story:
         shown=together("shown"),
         parts=together("parts"),
         problems=together("problems"),
+        figures=together("figures"),
+        values=together("values"),
         lead="".join(story.lead for story in stories),
     )
 
 
 def story_of(name: str) -> Story:
     """A method's words for reports; an empty story for one that is not installed here."""
-    return method_named(name).story if name in known_methods() else Story()
+    is_known = name in METHODS or name in known_methods()  # which looks through all that is installed
+    return method_named(name).story if is_known else Story()

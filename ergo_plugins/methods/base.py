@@ -151,6 +151,8 @@ class Story:
         shown: what each turn shows, in a word or two for legends, by the turn's name.
         parts: parts of the reward between 0 and 1, by name, and what each rewards.
         problems: kinds of problem and what each means.
+        figures: the method's own figures (`Method.figures`) that are shares, by name, as the end of "so many …".
+        values: what an outcome says under `Outcome.values`, by name, for readers.
         lead: what happens to a question, for readers who know nothing of it: HTML, one paragraph or more.
     """
 
@@ -158,6 +160,8 @@ class Story:
     shown: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
     lead: str = ""
 
 

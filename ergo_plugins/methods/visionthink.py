@@ -176,6 +176,12 @@ class VisionThink(Method):
         shown={"reduced": "reduced image", "full": "whole image", "error": "error"},
         parts={"accuracy": "answer right", "format": "well formed", "asked": "asked for the whole image"},
         problems={"reduced": "a call that cannot be followed", "answer": "none in the last reply"},
+        figures={"asked": "asked for the whole image", "call_errors": "called in a way that cannot be followed"},
+        values={
+            "asked": "Asked for the whole image",
+            "delivered": "Was shown it",
+            "call_error": "Why its call could not be followed",
+        },
         lead="""<p>A model that reads pictures was asked questions about images. It first sees each at <b>a quarter of
 the pixels</b>. Where that is enough it answers; where it is not, it asks for the whole image, sees it as well, and
 answers then.</p>""",

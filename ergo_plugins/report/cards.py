@@ -117,10 +117,13 @@ def figures(outcome: Outcome, pictures: Mapping[str, Picture], target: Box | Non
         for at, shown in enumerate(turn.shown):
             is_part = shown.region_source is not None and shown.region_source != whole(source)
             points_back = CROP in outcome.boxes and number > 0
-            over = "" if is_part or points_back else boxes_over(source, outcome.pointed_at, target)
+            is_other = shown.region_source is None
+            over = "" if is_part or is_other or points_back else boxes_over(source, outcome.pointed_at, target)
             title = story.shown.get(turn.name, turn.name).capitalize() if len(outcome.turns) > 1 else "The picture"
             if shown.region_source is not None and is_part:
                 said = f"<b>{escaped(title)}</b> {percent(shown.region_source.area / source.area)} of the picture"
+            elif is_other and len(turn.shown) > 1:
+                said = f"<b>{escaped(title)}</b> image {at + 1}, shown as {size(shown.view)}"
             elif points_back and outcome.box_source is None:
                 said = f"<b>No usable box</b> so the whole picture again, as {size(shown.view)}"
             else:
@@ -154,12 +157,21 @@ def _details(row: Row) -> str:
         ("Mended", escaped("; ".join(outcome.repairs)) or "nothing"),
         ("One full-detail pass", f"{count(outcome.single_pass_tokens)} image tokens"),
     ]
+    facts += [
+        (escaped(said), _value(outcome.values[name]))
+        for name, said in story_of(outcome.method).values.items()
+        if outcome.values.get(name) is not None
+    ]
     facts += [(escaped(name), f"{value:g}") for name, value in row.metrics.items()]
     listed = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
     return (
         f'<section class="turn asked"><h4>Question in full</h4>{passage(row.question)}</section>'
         f'<div class="turns">{replies}</div>{_turns_table(outcome)}<dl class="facts-list">{listed}</dl>'
     )
+
+
+def _value(value: object) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else escaped(str(value)[:200])
 
 
 def _turns_table(outcome: Outcome) -> str:

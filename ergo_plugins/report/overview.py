@@ -39,6 +39,7 @@ def tiles(summary: Mapping[str, Any], story: Story, *, zoomed: bool) -> str:
         _tile(count(s["samples"]), "questions asked", "samples in this run"),
         _tile(percent(s["accuracy"]), "answered correctly", judged),
         _tile(percent(s["zoom_success"]), "pointed at a usable part", area) if zoomed else "",
+        *(_tile(percent(v), story.figures.get(name, name), "of all samples") for name, v in s.get("own", {}).items()),
         _known(percent(s.get("overlap")), "of both boxes in common", "intersection over union, mean"),
         _known(percent(s["target_coverage"]), "of the evidence inside the close-up", "target coverage, mean"),
         _tile(count(s["visual_tokens"]), "image tokens per question", spent),

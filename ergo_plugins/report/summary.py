@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core import statistics
+from ..core.outcome import Outcome
+from ..methods import known_methods, method_named, story_of_all
 from .read.rows import Row
 
 _TABLE = (
@@ -37,7 +39,8 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     Returns:
         What `core.statistics.summarise` says, and ``accuracy``, correct over ``judged`` samples; ``target_coverage``,
         the mean over samples whose target is known; where boxes are answers ``overlap``, their mean intersection over
-        union with the true ones; and ``failed_samples``, the keys of samples with any problem.
+        union with the true ones; ``own``, the figures of the run's method that its story has words for; and
+        ``failed_samples``, the keys of samples with any problem.
     """
     rows = list(rows)
     verdicts = [row.correct for row in rows if row.correct is not None]
@@ -49,8 +52,24 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
         "target_coverage": statistics.mean(covered),
         **({"overlap": statistics.mean(overlaps)} if overlaps else {}),
         **statistics.summarise(row.outcome for row in rows),
+        **({"own": own} if (own := own_figures([row.outcome for row in rows])) else {}),
         "failed_samples": [row.key for row in rows if row.outcome.problems],
     }
+
+
+def own_figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """What a method says of its samples beyond what all have; nothing of several methods, or of one not here."""
+    methods = {outcome.method for outcome in outcomes}
+    if len(methods) != 1:
+        return {}
+    try:
+        method = method_named(methods.pop())
+    except ValueError:  # not installed here
+        return {}
+    if not method.story.figures:
+        return {}
+    found = method.figures(outcomes)
+    return {name: value for name in method.story.figures if (value := found.get(name)) is not None}
 
 
 def tokens_by_turn(summary: Mapping[str, Any]) -> dict[str, float]:
@@ -78,6 +97,12 @@ def table(columns: Mapping[str, Mapping[str, Any]]) -> str:
         [label, *(_shown(s.get(key), form) for s in columns.values())]
         for key, label, form in (*_TABLE[:at], *by_turn, *_TABLE[at:])
         if key != "overlap" or any(key in summary for summary in columns.values())
+    ]
+    own = dict.fromkeys(name for summary in columns.values() for name in summary.get("own", {}))
+    said = story_of_all(known_methods()).figures if own else {}
+    lines += [
+        [said.get(name, name), *(_shown(s.get("own", {}).get(name), "{:.1%}") for s in columns.values())]
+        for name in own
     ]
     lines += [[f"problems: {kind}", *(f"{s['failures'].get(kind, 0):,}" for s in columns.values())] for kind in kinds]
     label_width, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
