@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ergo_plugins.report.read.rollouts import read_rollouts
-from tests.e2e.lmms_runs import OFFLINE, ROOT
+from tests.e2e.tiny_runs import train
 
 STEPS, PLACES = 6, 256
 
@@ -21,27 +17,14 @@ STEPS, PLACES = 6, 256
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the recipe leaves, smaller than by default."""
-    out = tmp_path_factory.mktemp("egm")
-    sizes = {"STEPS": str(STEPS), "PLACES": str(PLACES), "SAMPLES": "160", "OUT": str(out)}
-    done = subprocess.run(
-        ["bash", "recipes/tiny/train_egm.sh", f"trainer.save_freq={STEPS}"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **OFFLINE,
-            **sizes,
-            "VENV": sys.prefix,
-            "SKIP_INSTALL": "1",
-            "RAY_FOLDER": tempfile.mkdtemp(prefix="ray_"),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1500,
-        check=False,
+    return train(
+        "train_egm",
+        tmp_path_factory.mktemp("egm"),
+        f"trainer.save_freq={STEPS}",
+        STEPS=STEPS,
+        PLACES=PLACES,
+        SAMPLES=160,
     )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return out
 
 
 def measured(folder: Path, when: str) -> dict[str, Any]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ergo_plugins.report.read.rollouts import read_rollouts
-from tests.e2e.lmms_runs import OFFLINE, ROOT
+from tests.e2e.tiny_runs import train
 
 STEPS, QUESTIONS = 8, 256
 
@@ -21,27 +17,7 @@ STEPS, QUESTIONS = 8, 256
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the recipe leaves, smaller than by default."""
-    out = tmp_path_factory.mktemp("visionthink")
-    sizes = {"STEPS": str(STEPS), "QUESTIONS": str(QUESTIONS), "SAMPLES": "160", "OUT": str(out)}
-    done = subprocess.run(
-        ["bash", "recipes/tiny/train_visionthink.sh"],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            **OFFLINE,
-            **sizes,
-            "VENV": sys.prefix,
-            "SKIP_INSTALL": "1",
-            "RAY_FOLDER": tempfile.mkdtemp(prefix="ray_"),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=1700,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    return out
+    return train("train_visionthink", tmp_path_factory.mktemp("asked"), STEPS=STEPS, QUESTIONS=QUESTIONS, SAMPLES=160)
 
 
 def measured(folder: Path, when: str) -> dict[str, Any]:
