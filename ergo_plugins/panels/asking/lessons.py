@@ -33,6 +33,10 @@ ANSWER_WEIGHTS = (1, 6, 1, 1, 6, 1, 1)
 """Of the tokens of an answer and its end: what was read, and the letter."""
 GUESS_WEIGHTS = (1, 0, 1, 1, 6, 1, 1)
 """Of those of an answer that nobody could give: its form, and the letter of whatever was said."""
+CHOICE_WEIGHT = 25
+"""Of the first word of a thought that leads to a call, where the teacher is loose: that word is the choice between
+asking and answering, and so it has the share of its lesson's loss that the first word of an answer has of that
+one's."""
 
 
 def call_reply(question: Question) -> str:
@@ -55,11 +59,13 @@ class Lessons:
         tokenizer: of the policy.
         batch_size: dialogues in a lesson.
         seed: of all choices, and the stream of the training split that the scenes come from.
+        loose: whether it is a choice to be learned by coin if one asks.
     """
 
     tokenizer: PreTrainedTokenizerFast
     batch_size: int
     seed: int
+    loose: bool = False
 
     def __post_init__(self) -> None:
         self._rng = random.Random(self.seed)
@@ -105,7 +111,7 @@ class Lessons:
         rows = []
         for question in asked:
             said = self._rng.choice(PATTERNS) if is_blind else None
-            weights = GUESS_WEIGHTS if is_blind else ANSWER_WEIGHTS
+            weights = GUESS_WEIGHTS if is_blind and not self.loose else ANSWER_WEIGHTS
             row = self._given(self._user(question.text, FULL_TOKENS if full else REDUCED_TOKENS, opens=True))
             rows.append([*row, *self._taught(answer_reply(question, said), weights)])
         views = [[full_view(question.scene) if full else reduced_view(question.scene)] for question in asked]
@@ -116,7 +122,7 @@ class Lessons:
         rows = []
         for question in asked:
             row = self._given(self._user(question.text, REDUCED_TOKENS, opens=True))
-            row += self._taught(call_reply(question), None)
+            row += self._taught_call(call_reply(question))
             row += self._given(self._user(question.text, FULL_TOKENS, opens=False))
             rows.append([*row, *self._taught(answer_reply(question), ANSWER_WEIGHTS)])
         views = [[reduced_view(question.scene), full_view(question.scene)] for question in asked]
@@ -139,9 +145,13 @@ class Lessons:
     def _given(self, tokens: Tokens) -> Weighted:
         return [(tokens, (0.0,) * len(tokens))]
 
-    def _taught(self, reply: str, weights: tuple[int, ...] | None) -> Weighted:
+    def _taught(self, reply: str, weights: tuple[int, ...]) -> Weighted:
+        return [(self._tokens(f"{reply}<|im_end|>"), weights)]
+
+    def _taught_call(self, reply: str) -> Weighted:
         tokens = self._tokens(f"{reply}<|im_end|>")
-        return [(tokens, weights or (1.0,) * len(tokens))]
+        choice = CHOICE_WEIGHT if self.loose else 1
+        return [(tokens, (1.0, float(choice), *(1.0,) * (len(tokens) - 2)))]
 
 
 def _worded(question: Question, wording: int) -> Question:

@@ -46,7 +46,8 @@ def teach(arguments: argparse.Namespace) -> None:
     else:
         policy = FAMILY.make_model(tokenizer, arguments.seed)
     processor = FAMILY.make_processor(tokenizer)
-    lessons = Lessons(tokenizer, arguments.batch_size, arguments.seed + (LOOSE_STREAM if loosens else 0))
+    stream = arguments.seed + (LOOSE_STREAM if loosens else 0)
+    lessons = Lessons(tokenizer, arguments.batch_size, stream, loose=loosens)
     rng = random.Random(arguments.seed)
 
     def next_lesson(step: int) -> Lesson:
