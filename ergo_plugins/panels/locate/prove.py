@@ -66,7 +66,11 @@ def collect(out: Path) -> Results:
 
 def _figures(folders: list[Path], when: str, kind: Kind) -> dict[str, Any]:
     measured = [json.loads((folder / f"{when}.json").read_text())[kind] for folder in folders]
-    found = {f"{how} {name}": interval([figures[how][name] for figures in measured]) for how, name, _ in COLUMNS}
+    found = {
+        f"{how} {name}": interval([figures[how][name] for figures in measured])
+        for how in ("greedy", "sampled")
+        for name in ("iou", "right", "iou_whole", "tokens", "thinks")
+    }
     for way in ("greedy, thought", "greedy, no thought"):
         if way in measured[0]:
             found[f"{way} iou"] = interval([figures[way]["iou"] for figures in measured])
@@ -83,7 +87,9 @@ def table(results: Results) -> str:
             continue
         row = results[experiment]
         for when in ("before", "after"):
-            cells = [cell(row[when][f"{how} {name}"]) for how, name, _ in COLUMNS]
+            figures = [row[when][f"{how} {name}"] for how, name, _ in COLUMNS]
+            # the seeds of training all begin with the same policy
+            cells = [cell(figure) if when == "after" else f"{figure['mean']:.3f}" for figure in figures]
             seeds = str(len(row["seeds"])) if when == "after" else ""
             lines.append(f"| {said if when == 'after' else '– before'} | {seeds} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
