@@ -117,7 +117,8 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
     assert step["critic/rewards/mean"] == pytest.approx(total, abs=1e-6)
     assert step["ergo/judge_calls"] * 16 == pytest.approx(len(asked))
     assert step["ergo/judge_errors"] > 0
-    assert len(asked) < 16, "rollouts that look at the same crop are judged once"
+    answered = [request.images[0].tobytes() for number, request in enumerate(asked) if number % 5]
+    assert len(answered) == len(set(answered)) < 16, "rollouts that look at the same crop are judged once"
     assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
 
