@@ -12,28 +12,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from .boxes import CELLS
 from .lessons import UNLABELLED, Batch
 from .policy import HIDDEN
+from .states import States, word_of_token
 from .world import COLORS, PATTERNS
 
-BINDING_LAYER = 1
-"""The decoder layer whose output the binding heads read, counted from 0."""
 
-
-class Heads(nn.Module):
-    """Losses on inner states of a policy, collected by hooks while it runs."""
+class Heads(States):
+    """Losses on inner states of a policy."""
 
     color_of_token: Tensor
     pattern_of_token: Tensor
     color_tokens: Tensor
-    _seen: Tensor  # both of the latest forward pass
-    _bound: Tensor
 
     def __init__(self, policy: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
-        super().__init__()
+        super().__init__(policy)
         self.no_tile = nn.Linear(HIDDEN, 1)
         self.column, self.row = nn.Linear(HIDDEN, CELLS), nn.Linear(HIDDEN, CELLS)
         self.pattern = nn.Linear(HIDDEN, 1 + len(PATTERNS))
@@ -43,19 +38,9 @@ class Heads(nn.Module):
         embedding = policy.get_input_embeddings()
         assert isinstance(embedding, nn.Embedding)
         self._embedding = (embedding.weight,)  # in a tuple: not a parameter of this module
-        words = len(self._embedding[0])
-        self.register_buffer("color_of_token", _classes(tokenizer, list(COLORS), words))
-        self.register_buffer("pattern_of_token", _classes(tokenizer, list(PATTERNS), words))
+        self.register_buffer("color_of_token", word_of_token(policy, tokenizer, tuple(COLORS)))
+        self.register_buffer("pattern_of_token", word_of_token(policy, tokenizer, PATTERNS))
         self.register_buffer("color_tokens", torch.tensor([_tokens(tokenizer, color)[0] for color in COLORS]))
-        policy.model.visual.register_forward_hook(self._keep_seen)
-        policy.model.language_model.layers[BINDING_LAYER].register_forward_hook(self._keep_bound)
-
-    def _keep_seen(self, module: nn.Module, inputs: tuple[Tensor, ...], output: BaseModelOutputWithPooling) -> None:
-        assert output.pooler_output is not None  # Qwen's vision tower always has one
-        self._seen = output.pooler_output
-
-    def _keep_bound(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
-        self._bound = output[0] if isinstance(output, tuple) else output
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """What the states of the forward pass just done on ``batch`` should have said, by name; weights included."""
@@ -64,7 +49,7 @@ class Heads(nn.Module):
             losses["letter"] = 0.5 * self._letter_loss(batch)
         if batch.views is not None:
             images = batch.views.shape[1]
-            seen = self._seen.view(len(batch.tokens), images, CELLS**2, HIDDEN)
+            seen = self.seen.view(len(batch.tokens), images, CELLS**2, HIDDEN)
             losses["tile"] = self._tile_loss(seen[:, 0], batch)
             losses["place"] = 0.5 * self._place_loss(seen[:, 0])
             losses["cell"] = 0.5 * self._cell_loss(batch)
@@ -91,13 +76,13 @@ class Heads(nn.Module):
         color = self.color_of_token[batch.tokens]
         row, at = (color >= 0).nonzero(as_tuple=True)
         is_it = batch.tile_of_cell[row] == 1 + color[row, at][:, None]
-        return F.cross_entropy(self.cell_of_word(self._bound[row, at]), is_it.float().argmax(-1))
+        return F.cross_entropy(self.cell_of_word(self.bound[row, at]), is_it.float().argmax(-1))
 
     def _content_loss(self, batch: Batch) -> Tensor:
         """The pattern, in the crop, of the tile that the last colour word before the options names."""
         color = self.color_of_token[batch.tokens]
         at = (color >= 0).float().cumsum(-1).argmax(-1)
-        bound = self._bound[torch.arange(len(at)), at]
+        bound = self.bound[torch.arange(len(at)), at]
         assert batch.pattern_of_target is not None  # a batch with crops has it
         return F.cross_entropy(self.pattern_of_word(bound), batch.pattern_of_target, ignore_index=UNLABELLED)
 
@@ -106,19 +91,9 @@ class Heads(nn.Module):
         pattern = self.pattern_of_token[batch.tokens]
         row, at = (pattern >= 0).nonzero(as_tuple=True)
         letters = batch.letter_of_pattern[row, pattern[row, at]]
-        return F.cross_entropy(self.letter_of_word(self._bound[row, at]), letters)
+        return F.cross_entropy(self.letter_of_word(self.bound[row, at]), letters)
 
 
 def _tokens(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return ids
-
-
-def _classes(tokenizer: PreTrainedTokenizerFast, words: list[str], vocabulary: int) -> Tensor:
-    """For every token the index of the word it spells, with or without a space before it; -1 for all others."""
-    classes = torch.full((vocabulary,), -1)
-    for index, word in enumerate(words):
-        for text in (word, f" {word}"):
-            (token,) = _tokens(tokenizer, text)
-            classes[token] = index
-    return classes

@@ -19,11 +19,13 @@ from transformers import PreTrainedTokenizerFast
 from ..core.geometry import Box
 from .boxes import CELL_PX, CELLS, BoxHabit, LooseHabit, cell_box
 from .drawing import coarse_view, crop_view
+from .policy import user_turn
 from .world import (
     COLORS,
     PATTERNS,
     TILE_UNITS,
     UNITS_PER_VIEW_PX,
+    VIEW_TOKENS,
     WORDINGS,
     Scene,
     WorldConfig,
@@ -174,10 +176,7 @@ class Lessons:
         return [replace(make_scene(seed, WorldConfig(panels=tiles)), wording=wording) for seed in seeds]
 
     def _user(self, text: str, *, images: int, opens: bool) -> Tokens:
-        """A user's turn up to where the assistant's begins, as the chat template writes it."""
-        vision = "<|vision_start|>" + "<|image_pad|>" * 16 + "<|vision_end|>"
-        start = "" if opens else "\n"
-        return self._tokens(f"{start}<|im_start|>user\n{vision * images}{text}<|im_end|>\n<|im_start|>assistant\n")
+        return self._tokens(user_turn(text, [VIEW_TOKENS] * images, opens=opens))
 
     def _given(self, tokens: Tokens) -> Weighted:
         return [(tokens, (0.0,) * len(tokens))]

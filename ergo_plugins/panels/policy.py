@@ -66,6 +66,19 @@ PATCH_PX, MERGE = 14, 2
 CONTEXT_TOKENS = 32768
 
 
+def user_turn(text: str, images: Sequence[int], *, opens: bool) -> str:
+    """A user's turn up to where the assistant's begins, as the chat template writes it.
+
+    Args:
+        text: what stands behind the images.
+        images: visual tokens of each.
+        opens: whether it is the first turn; a later one follows the end of a reply.
+    """
+    shown = "".join(VISION_START + IMAGE * tokens + VISION_END for tokens in images)
+    start = "" if opens else "\n"
+    return f"{start}<|im_start|>user\n{shown}{text}<|im_end|>\n<|im_start|>assistant\n"
+
+
 def make_tokenizer(*, words: Sequence[str] = (), tags: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """A byte-level BPE that spells any text; each word of the world, each number and each tag is one token.
 

@@ -13,7 +13,7 @@ source recipes/ray_settings.sh
 export VERL_PLATFORM=ergo_cpu OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 RAY_DEDUP_LOGS=0
 policy=$(realpath -m "$POLICY")
-[ -f "$policy/model.safetensors" ] || { echo "There is no policy in $policy: make one with recipes/tiny/make_policy.sh" >&2; exit 1; }
+[ -f "$policy/model.safetensors" ] || { echo "There is no policy in $policy" >&2; exit 1; }
 mkdir -p "$out/metrics"
 
 train() {

@@ -12,7 +12,7 @@ python=${VENV:-.venv}/bin/python
 kind=${KIND:-colour}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export POLICY=${POLICY:-recipes/tiny/egm_policy_qwen3} STEPS=${STEPS:-24}
-[ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_policy.sh" >&2; exit 1; }
+[ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_egm_policy.sh" >&2; exit 1; }
 
 [ -z "${FRESH:-}" ] || rm -rf "$out"
 [ -n "${SKIP_INSTALL:-}" ] || bash recipes/environment.sh eval verl

@@ -17,14 +17,9 @@ STEPS, PLACES = 6, 256
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the recipe leaves, smaller than by default."""
-    return train(
-        "train_egm",
-        tmp_path_factory.mktemp("egm"),
-        f"trainer.save_freq={STEPS}",
-        STEPS=STEPS,
-        PLACES=PLACES,
-        SAMPLES=160,
-    )
+    out = tmp_path_factory.mktemp("egm")
+    train("train_egm", out, f"trainer.save_freq={STEPS}", STEPS=STEPS, PLACES=PLACES, SAMPLES=160)
+    return out
 
 
 def measured(folder: Path, when: str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ STEPS, QUESTIONS = 8, 256
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the recipe leaves, smaller than by default."""
-    return train("train_visionthink", tmp_path_factory.mktemp("asked"), STEPS=STEPS, QUESTIONS=QUESTIONS, SAMPLES=160)
+    out = tmp_path_factory.mktemp("visionthink")
+    train("train_visionthink", out, STEPS=STEPS, QUESTIONS=QUESTIONS, SAMPLES=160)
+    return out
 
 
 def measured(folder: Path, when: str) -> dict[str, Any]:

@@ -6,9 +6,6 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +18,8 @@ from ergo_plugins.core.images import size_of
 from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.judge_server import JudgeServer
 from tests.e2e.lmms_runs import make_panels
-from tests.e2e.verl_runs import ENVIRONMENT, ROOT, TINY, change_rows, make_rows, verl
+from tests.e2e.tiny_runs import train
+from tests.e2e.verl_runs import ROOT, TINY, change_rows, make_rows, verl
 
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
@@ -36,26 +34,8 @@ def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: 
         "actor_rollout_ref.actor.ppo_mini_batch_size=4",
         f"trainer.validation_data_dir={tmp_path / 'validated'}",
     )
-    run = subprocess.run(
-        ["bash", "recipes/tiny/train.sh", *settings],
-        cwd=ROOT,
-        env={
-            **ENVIRONMENT,
-            "VENV": sys.prefix,
-            "SKIP_INSTALL": "1",
-            "OUT": str(tmp_path),
-            "STEPS": "4",
-            "KILL_AT": "2",
-            "RAY_FOLDER": tempfile.mkdtemp(prefix="ray_"),  # short: it holds sockets
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=2100,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert "Killed verl at the checkpoint of step 2" in run.stdout
+    printed = train("train", tmp_path, *settings, STEPS=4, KILL_AT=2)
+    assert "Killed verl at the checkpoint of step 2" in printed
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["steps"] == [1, 2, 3, 4]
     assert summary["log_probabilities"]["pearson_min"] >= 0.9999

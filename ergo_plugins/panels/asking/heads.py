@@ -5,8 +5,6 @@ As in `panels.heads`: seeing is quick to learn, binding words to places and lett
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,24 +12,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..classroom import Lesson
 from ..policy import HIDDEN
+from ..states import States, word_of_token
 from ..world import COLORS, PATTERNS
 from .lessons import NOWHERE, WORLD_WORDS
 from .world import FULL_TOKENS, REDUCED_TOKENS
 
-BINDING_LAYER = 1
-"""The decoder layer whose output is asked, counted from 0."""
 
-
-class Heads(nn.Module):
-    """Losses on inner states of a policy, collected by hooks while it runs."""
+class Heads(States):
+    """Losses on inner states of a policy."""
 
     colour_of_token: Tensor
     word_of_token: Tensor
-    _seen: Tensor  # both of the latest forward pass
-    _bound: Tensor
 
     def __init__(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-        super().__init__()
+        super().__init__(policy)
         self.colour = nn.Linear(HIDDEN, 1 + len(COLORS))
         self.cell = nn.Linear(HIDDEN, REDUCED_TOKENS)
         self.cell_of_word = nn.Linear(HIDDEN, REDUCED_TOKENS)
@@ -39,23 +33,13 @@ class Heads(nn.Module):
         self.token = nn.Linear(HIDDEN, FULL_TOKENS)
         self.pattern_of_word = nn.Linear(HIDDEN, len(PATTERNS))
         self.letter_of_word = nn.Linear(HIDDEN, 4)
-        embedding = policy.get_input_embeddings()
-        assert isinstance(embedding, nn.Embedding)
-        self.register_buffer("colour_of_token", _classes(tokenizer, tuple(COLORS), len(embedding.weight)))
-        self.register_buffer("word_of_token", _classes(tokenizer, WORLD_WORDS, len(embedding.weight)))
-        policy.model.visual.register_forward_hook(self._keep_seen)
-        policy.model.language_model.layers[BINDING_LAYER].register_forward_hook(self._keep_bound)
-
-    def _keep_seen(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        self._seen = output.pooler_output
-
-    def _keep_bound(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
-        self._bound = output[0] if isinstance(output, tuple) else output
+        self.register_buffer("colour_of_token", word_of_token(policy, tokenizer, tuple(COLORS)))
+        self.register_buffer("word_of_token", word_of_token(policy, tokenizer, WORLD_WORDS))
 
     def losses(self, lesson: Lesson) -> dict[str, Tensor]:
         """See `panels.classroom.Heads`."""
         batch = len(lesson.tokens)
-        seen = self._seen.view(batch, -1, HIDDEN)
+        seen = self.seen.view(batch, -1, HIDDEN)
         losses: dict[str, Tensor] = {}
         if seen.shape[1] != FULL_TOKENS:  # the reduced view is the first, or the only one
             reduced = seen[:, :REDUCED_TOKENS]
@@ -74,16 +58,16 @@ class Heads(nn.Module):
         colour = self.colour_of_token[lesson.tokens]
         row, at = (colour >= 0).nonzero(as_tuple=True)
         is_it = lesson.facts["cells"][row] == 1 + colour[row, at][:, None]
-        losses = {"spot": 0.5 * F.cross_entropy(self.cell_of_word(self._bound[row, at]), is_it.float().argmax(-1))}
+        losses = {"spot": 0.5 * F.cross_entropy(self.cell_of_word(self.bound[row, at]), is_it.float().argmax(-1))}
         if shows_full:
             last = (colour >= 0).float().cumsum(-1).argmax(-1)
-            bound = self._bound[torch.arange(len(last)), last]
+            bound = self.bound[torch.arange(len(last)), last]
             losses["pattern"] = 0.5 * F.cross_entropy(self.pattern_of_word(bound), lesson.facts["pattern"])
         word = self.word_of_token[lesson.tokens]
         row, at = (word >= 0).nonzero(as_tuple=True)
         letters = lesson.facts["letters"][row, word[row, at]]
         losses["letter"] = 0.5 * F.cross_entropy(
-            self.letter_of_word(self._bound[row, at]), letters, ignore_index=NOWHERE
+            self.letter_of_word(self.bound[row, at]), letters, ignore_index=NOWHERE
         )
         return losses
 
@@ -92,13 +76,3 @@ def _which(logits: Tensor) -> Tensor:
     """Each of a view's tokens should know which one it is."""
     batch, tokens, _ = logits.shape
     return F.cross_entropy(logits.flatten(0, 1), torch.arange(tokens).repeat(batch))
-
-
-def _classes(tokenizer: PreTrainedTokenizerFast, words: tuple[str, ...], vocabulary: int) -> Tensor:
-    """For every token the index of the word it spells, with or without a space before it; -1 for all others."""
-    classes = torch.full((vocabulary,), -1)
-    for index, word in enumerate(words):
-        for text in (word, f" {word}"):
-            (token,) = tokenizer(text, add_special_tokens=False)["input_ids"]
-            classes[token] = index
-    return classes

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
 from ..classroom import Lesson, Tokens, Weighted
+from ..policy import user_turn
 from ..world import CELL_UNITS, COLORS, LETTERS, PATTERNS, TILE_UNITS, UNITS, WORDINGS, first_seed
 from .drawing import full_view, reduced_view
 from .world import CORNER_WORDINGS, CORNERS, FULL_TOKENS, REDUCED_TOKENS, Question, make_question
@@ -137,10 +138,7 @@ class Lessons:
         }
 
     def _user(self, text: str, visual_tokens: int, *, opens: bool) -> Tokens:
-        """A user's turn up to where the assistant's begins, as the chat template writes it."""
-        vision = "<|vision_start|>" + "<|image_pad|>" * visual_tokens + "<|vision_end|>"
-        start = "" if opens else "\n"
-        return self._tokens(f"{start}<|im_start|>user\n{vision}{text}<|im_end|>\n<|im_start|>assistant\n")
+        return self._tokens(user_turn(text, [visual_tokens], opens=opens))
 
     def _given(self, tokens: Tokens) -> Weighted:
         return [(tokens, (0.0,) * len(tokens))]

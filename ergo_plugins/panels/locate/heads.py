@@ -7,8 +7,6 @@ after the second layer are asked directly.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,47 +14,28 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..classroom import Lesson
 from ..policy import HIDDEN
+from ..states import States, word_of_token
 from ..world import COLORS
 from .lessons import NOWHERE, PATCHES
 
-BINDING_LAYER = 1
-"""The decoder layer whose output is asked where a colour lies, counted from 0."""
 
-
-class Heads(nn.Module):
-    """Losses on inner states of a policy, collected by hooks while it runs."""
+class Heads(States):
+    """Losses on inner states of a policy."""
 
     colour_of_token: Tensor
-    _seen: Tensor  # both of the latest forward pass
-    _bound: Tensor
 
     def __init__(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-        super().__init__()
+        super().__init__(policy)
         self.colours = nn.Linear(HIDDEN, 4 * (1 + len(COLORS)))
         self.place = nn.Linear(HIDDEN, PATCHES**2 // 4)
         self.spot = nn.Linear(HIDDEN, PATCHES**2)
         self.dot = nn.Linear(HIDDEN, len(COLORS))
-        embedding = policy.get_input_embeddings()
-        assert isinstance(embedding, nn.Embedding)
-        colour = torch.full((len(embedding.weight),), -1)
-        for index, name in enumerate(COLORS):
-            for text in (name, f" {name}"):
-                (token,) = tokenizer(text, add_special_tokens=False)["input_ids"]
-                colour[token] = index
-        self.register_buffer("colour_of_token", colour)
-        policy.model.visual.register_forward_hook(self._keep_seen)
-        policy.model.language_model.layers[BINDING_LAYER].register_forward_hook(self._keep_bound)
-
-    def _keep_seen(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        self._seen = output.pooler_output
-
-    def _keep_bound(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
-        self._bound = output[0] if isinstance(output, tuple) else output
+        self.register_buffer("colour_of_token", word_of_token(policy, tokenizer, tuple(COLORS)))
 
     def losses(self, lesson: Lesson) -> dict[str, Tensor]:
         """See `panels.classroom.Heads`."""
         batch, tokens = len(lesson.tokens), PATCHES**2 // 4
-        seen = self._seen.view(batch, tokens, HIDDEN)
+        seen = self.seen.view(batch, tokens, HIDDEN)
         colours = self.colours(seen).view(batch * tokens * 4, -1)
         where = torch.arange(tokens).repeat(batch)
         losses = {
@@ -68,7 +47,7 @@ class Heads(nn.Module):
         spots = lesson.facts["spots"][row, named[row, at]]
         dots = lesson.facts["dots"][row, named[row, at]]
         if (dots != NOWHERE).any():
-            losses["dot"] = 0.5 * F.cross_entropy(self.dot(self._bound[row, at]), dots, ignore_index=NOWHERE)
+            losses["dot"] = 0.5 * F.cross_entropy(self.dot(self.bound[row, at]), dots, ignore_index=NOWHERE)
         if (spots != NOWHERE).any():
-            losses["spot"] = 0.5 * F.cross_entropy(self.spot(self._bound[row, at]), spots, ignore_index=NOWHERE)
+            losses["spot"] = 0.5 * F.cross_entropy(self.spot(self.bound[row, at]), spots, ignore_index=NOWHERE)
         return losses

@@ -17,7 +17,8 @@ from transformers import PreTrainedTokenizerFast
 from ...core.geometry import Box
 from ..classroom import Lesson, Weighted
 from ..families import Family
-from ..world import CELL_UNITS, COLORS, TILE_UNITS, UNITS, first_seed
+from ..policy import user_turn
+from ..world import CELL_UNITS, COLORS, TILE_UNITS, UNITS, VIEW_TOKENS, first_seed
 from .drawing import view
 from .world import COLOUR_WORDINGS, DOTTED_WORDINGS, Kind, Place, make_place
 
@@ -161,9 +162,7 @@ class Lessons:
         return Lesson.of(name, rows, [[view(place, self.family.view_px)] for place in places], facts)
 
     def _asked(self, words: str) -> Weighted:
-        """A user's turn up to where the assistant's begins, as the chat template writes it."""
-        vision = "<|vision_start|>" + "<|image_pad|>" * 16 + "<|vision_end|>"
-        tokens = self._tokens(f"<|im_start|>user\n{vision}{words}<|im_end|>\n<|im_start|>assistant\n")
+        tokens = self._tokens(user_turn(words, [VIEW_TOKENS], opens=True))
         return [(tokens, (0.0,) * len(tokens))]
 
     def _taught(self, reply: str) -> Weighted:
