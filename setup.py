@@ -38,11 +38,13 @@ setup(
             "tensorboard",
             "uvicorn",
         ],
+        "demo": ["gradio>=6.20,<7", "transformers>=5.5.3,<5.21", "torchvision", "openai>=1.60", "aiohttp>=3.9"],
         "dev": [
             "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from
             "hypothesis>=6.100",
             "levenshtein>=0.25",  # a stock task imports it
             "mypy>=1.14",
+            "playwright>=1.50",  # drives a real browser; the browser is the system's
             "pytest>=8",
             "pytest-timeout>=2",
             "ruff>=0.9",

