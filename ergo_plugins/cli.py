@@ -15,7 +15,10 @@ from importlib import import_module
 from . import __version__
 from .usage import CommandError
 
-COMMANDS = ("doctor", "infer", "demo", "report", "summary", "compare", "pareto", "grounding", "judge", "cost", "data")
+COMMANDS = (
+    *("doctor", "plan", "infer", "demo", "report", "summary", "compare"),
+    *("pareto", "grounding", "judge", "cost", "data"),
+)
 """Modules in `commands`, in the order of the help. None imports a host or torch when it is imported."""
 
 

@@ -182,6 +182,31 @@ class Tool:
     uncalled: str
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most tokens that a conversation of a method takes, the words around its images aside.
+
+    Attributes:
+        first_tokens: visual tokens of the first message.
+        later_tokens: visual tokens of all later messages together.
+        written_tokens: all replies together.
+        replies: most replies.
+    """
+
+    first_tokens: int
+    later_tokens: int
+    written_tokens: int
+    replies: int = 1
+
+    def response_tokens(self, wrapping_tokens: int) -> int:
+        """What verl counts as the response: replies, and later messages.
+
+        Args:
+            wrapping_tokens: the words of a later message.
+        """
+        return self.written_tokens + self.later_tokens + (self.replies - 1) * wrapping_tokens
+
+
 class Method(ABC):
     """A paper. An object of a subclass is registered: `methods.METHODS`, or the entry points ``ergo_plugins.methods``.
 
@@ -248,6 +273,10 @@ class Method(ABC):
     def figures(self, outcomes: Iterable[Outcome]) -> dict[str, float | None]:
         """The method's own figures over many outcomes, beside `core.statistics.summarise`."""
         return {}
+
+    def budget(self, config: Any) -> Budget | None:
+        """The most tokens of a conversation; None if the method does not say, and a recipe's own lengths have to do."""
+        return None
 
     def variant(self, config: Any) -> tuple[Method, Any]:
         """The method and configuration that a configuration asks for: usually these."""

@@ -17,7 +17,7 @@ from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import OBJECT, Outcome
 from ..core.questions import Question
 from ..core.turns import Episode, Turn, View, noticed, record
-from .base import Findings, Inquiry, Method, Render, Sample, Score, Story, Target
+from .base import Budget, Findings, Inquiry, Method, Render, Sample, Score, Story, Target
 from .prompts import PromptTexts, fill, question_repairs
 
 Extent = Literal["modal", "amodal"]
@@ -174,6 +174,10 @@ both.</p>""",
         if outcome.source is None:
             return "none"
         return handed_over(outcome.boxes.get(OBJECT), outcome.source, convention_of(question.full) or "json")
+
+    def budget(self, config: Any) -> Budget:
+        """See `base.Budget`."""
+        return Budget(config.view_tokens, 0, config.answer_new_tokens)
 
     def inquiries(self, outcome: Outcome, target: Target, reward: Any) -> tuple[Inquiry, ...]:
         """Nothing: the truth is known."""

@@ -19,7 +19,21 @@ from ..core.outcome import CROP, Outcome
 from ..core.questions import Question
 from ..core.replies import Pointed, is_well_formed_answer, is_well_formed_box, parse_answer, parse_box
 from ..core.turns import Episode, Reply, Turn, View, noticed, record
-from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, Tool, is_right
+from .base import (
+    Budget,
+    Findings,
+    Inquiry,
+    IsSame,
+    Method,
+    Render,
+    Sample,
+    Score,
+    SeesAnswer,
+    Story,
+    Target,
+    Tool,
+    is_right,
+)
 from .prompts import PromptTexts, fill, question_repairs
 from .single_pass import SINGLE_PASS, SinglePassConfig, SinglePassPrompts
 
@@ -175,6 +189,12 @@ answers.</p>""",
     def episode(self, sample: Sample, config: Any, grid: VisionGrid, *, render: Render = render) -> Episode:
         """See `zoom_episode`."""
         return zoom_episode(sample.image, sample.question, config, grid, render=render)
+
+    def budget(self, config: Any) -> Budget:
+        """See `base.Budget`."""
+        return Budget(
+            config.coarse_tokens, config.crop_tokens, config.zoom_new_tokens + config.answer_new_tokens, replies=2
+        )
 
     def inquiries(self, outcome: Outcome, target: Target, reward: Any) -> tuple[Inquiry, ...]:
         """Whether the crop holds the evidence, and for answers that only a judge can compare whether it is right."""

@@ -10,7 +10,7 @@ from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import Outcome
 from ..core.replies import parse_answer
 from ..core.turns import Episode, Turn, View, noticed, numbered, record, regions
-from .base import SEVERAL, Findings, Method, Render, Sample, Score, Story, Target, is_right
+from .base import SEVERAL, Budget, Findings, Method, Render, Sample, Score, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
 
 
@@ -111,6 +111,10 @@ where needed, <b>without zooming in</b>. Such a run is the yardstick for runs th
             repairs=question_repairs(sample.question.full),
             problems=noticed(turn, reply) + (() if answer.text else ("answer: empty",)),
         )
+
+    def budget(self, config: Any) -> Budget:
+        """See `base.Budget`."""
+        return Budget(config.coarse_tokens, 0, config.answer_new_tokens)
 
     def score(self, outcome: Outcome, target: Target, findings: Findings, reward: Any) -> Score:
         """1 for the right answer, weighed."""

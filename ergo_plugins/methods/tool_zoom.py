@@ -17,7 +17,7 @@ from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import CROP, Outcome, TurnRecord
 from ..core.replies import parse_answer
 from ..core.turns import Episode, Turn, View, noticed, record
-from .base import Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, is_right
+from .base import Budget, Findings, Inquiry, IsSame, Method, Render, Sample, Score, SeesAnswer, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
 from .tool_calls import PROFILES, Call, Profile, ProfileName, read_calls, without_calls
 
@@ -233,6 +233,11 @@ part it asked for.</p>""",
             repairs=question_repairs(question) + tuple(repairs) + tuple(f"answer: {one}" for one in answer.repairs),
             problems=tuple(problems),
         )
+
+    def budget(self, config: Any) -> Budget:
+        """See `base.Budget`."""
+        written = config.turns * config.answer_new_tokens
+        return Budget(config.view_tokens, config.all_tokens - config.view_tokens, written, config.turns)
 
     def inquiries(self, outcome: Outcome, target: Target, reward: Any) -> tuple[Inquiry, ...]:
         """Whether a part shows the evidence, if that is rewarded, and whether an answer for a judge is right."""

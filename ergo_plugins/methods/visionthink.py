@@ -20,7 +20,7 @@ from ..core.images import RESAMPLERS, render, size_of
 from ..core.outcome import Outcome
 from ..core.replies import parse_answer, shown
 from ..core.turns import Episode, Reply, Turn, View, noticed, numbered, record, regions
-from .base import SEVERAL, Findings, Inquiry, IsSame, Method, Render, Sample, Score, Story, Target, is_right
+from .base import SEVERAL, Budget, Findings, Inquiry, IsSame, Method, Render, Sample, Score, Story, Target, is_right
 from .prompts import PromptTexts, fill, question_repairs
 
 Ask = Literal["policy", "never", "always", "full"]
@@ -244,6 +244,14 @@ answers then.</p>""",
             repairs=question_repairs(question) + tuple(f"answer: {repair}" for repair in answer.repairs),
             problems=problems + ((f"answer: {answer.problem}",) if answer.problem else ()),
         )
+
+    def budget(self, config: Any) -> Budget:
+        """See `base.Budget`."""
+        if config.ask in ("full", "never"):
+            first = config.full_tokens // (1 if config.ask == "full" else QUARTER)
+            return Budget(first, 0, config.answer_new_tokens)
+        written = config.ask_new_tokens + config.answer_new_tokens
+        return Budget(config.full_tokens // QUARTER, config.full_tokens, written, replies=2)
 
     def inquiries(self, outcome: Outcome, target: Target, reward: Any) -> tuple[Inquiry, ...]:
         """Whether an answer that only a judge can compare is right."""

@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tasks": {"core", "usage"},
     "testing": {"core", "methods", "engines"},
     "panels": {"core", "methods", "outside", "report", "cpu"},
-    "commands": {"core", "methods", "outside", "engines", "report", "data", "demo", "usage"},
+    "plan": {"core", "methods", "outside", "engines", "usage", "verl_plugin"},
+    "commands": {"core", "methods", "outside", "engines", "report", "data", "demo", "plan", "usage"},
     "cli": {"commands", "usage"},
 }
 """``cli`` imports its subcommands only when it runs."""
