@@ -33,6 +33,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         default=WRITTEN_SHARE,
         help="of the longest reply, written on average (default: %(default)s, assumed)",
     )
+    parser.add_argument(
+        "--visual", metavar="TOKENS", type=int, help="visual tokens of an average sequence (default: all budgets full)"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     return parser
 
@@ -45,7 +48,9 @@ def run(args: argparse.Namespace) -> int:
     """
     if not 0 < args.written <= 1:
         raise CommandError(f"--written is a share above 0 and at most 1, got {args.written:g}")
-    plan = plan_of(read_run(args.recipe, args.settings), CARDS[args.card], args.written)
+    if args.visual is not None and args.visual < 0:
+        raise CommandError(f"--visual is a number of tokens, got {args.visual}")
+    plan = plan_of(read_run(args.recipe, args.settings), CARDS[args.card], args.written, args.visual)
     print(json.dumps(plan.plain(), indent=2) if args.json else text(plan))
     if plan.problems:
         raise CommandError(f"{plan.run.name} cannot fit: {plan.problems[0]}")

@@ -15,7 +15,7 @@ WRAPPING_TOKENS = 256
 WRAPPING_TOKENS_OF_A_TINY_WORLD = 64
 """The same where a policy of few words is trained on a CPU."""
 UTILIZATION_STEP = 0.05
-LOWEST_UTILIZATION = 0.2
+LOWEST_UTILIZATION = 0.4
 
 _Change = Callable[[Run], Iterator[tuple[str, Run]]]
 
@@ -53,9 +53,10 @@ def _lengths(run: Run) -> Iterator[Problem]:
     batch, trainer = run.batch, run.trainer
     if run.budget is not None:
         first, needed = run.budget.first_tokens, run.budget.response_tokens(wrapping_tokens(run))
-        if batch.prompt_tokens <= first:
+        words = run.words or 1
+        if batch.prompt_tokens < first + words:
             said = f"a prompt of {batch.prompt_tokens} tokens does not hold a first image of {first} and the question"
-            yield Problem(said, f"data.max_prompt_length={first + 2 * WRAPPING_TOKENS}")
+            yield Problem(said, f"data.max_prompt_length={first + max(words, WRAPPING_TOKENS)}")
         if batch.response_tokens < needed:
             said = (
                 f"replies and later images take up to {needed} tokens, and the response holds {batch.response_tokens}"
@@ -148,7 +149,7 @@ def remedy(run: Run, card: Card) -> str:
 
 def _changes(run: Run) -> Iterator[tuple[str, Run]]:
     """Changes that make a run smaller, and the run after each: as few at once as possible."""
-    kinds = (_shorter_batches, _moved, _larger_replicas, _lower_shares)
+    kinds = (_lower_shares, _shorter_batches, _moved, _larger_replicas)
     yield "", run
     for count in range(1, len(kinds) + 1):
         for chosen in combinations(kinds, count):

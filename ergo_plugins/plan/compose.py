@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..usage import CommandError
+from ..verl_plugin.settings import Settings
 from .runs import Run, run_of, supervised_run_of
 
 OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp_config", "ray_kwargs.ray_init")
-"""Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's."""
+"""Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's own."""
 
 SUPERVISED = "sft_trainer_engine"
 """The base of verl's recipes for supervised fine-tuning; all others have `BASE`."""
@@ -32,16 +35,19 @@ def recipe_file(given: str, folder: Path = Path("recipes")) -> Path:
     raise CommandError(f"there is no recipe {given}; recipes in {folder}: {there}")
 
 
-def read_run(given: str, settings: Sequence[str] = ()) -> Run:
+def read_run(given: str, settings: Sequence[str] = (), *, counts: bool = True) -> Run:
     """A recipe with settings of verl behind it, as the numbers of its run.
 
     Args:
         given: the recipe's path, or its bare name.
+        counts: whether the first message is counted with the checkpoint's tokenizer, which loads transformers.
 
     Raises:
         CommandError: it cannot be used; the message says why.
     """
     recipe = recipe_file(given)
+    if base_of(recipe) is None:
+        raise CommandError(f"{recipe.name} builds on none of verl's configurations: its defaults name {BASE}")
     strange = strange_keys(recipe)
     if strange:
         raise CommandError(f"{recipe.name} has keys that verl does not know, and would ignore: {', '.join(strange)}")
@@ -49,9 +55,21 @@ def read_run(given: str, settings: Sequence[str] = ()) -> Run:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return (supervised_run_of if is_supervised(recipe) else run_of)(config, recipe.stem)
+        if base_of(recipe) == SUPERVISED:
+            return supervised_run_of(config, recipe.stem)
+        run = run_of(config, recipe.stem)
+        return replace(run, words=_words(config, run.model)) if counts else run
     except (ValueError, OmegaConfBaseException) as wrong:
         raise CommandError(f"{recipe.name}: {' '.join(str(wrong).split())}") from wrong
+
+
+def _words(config: Any, model: str) -> int | None:
+    from .prompts import count
+
+    try:
+        return count(Settings.of(config), model).words
+    except OSError:  # transformers' word for a model that is neither here nor to be had
+        return None
 
 
 def composed(name: str, *overrides: str, folder: Path) -> Any:
@@ -84,23 +102,34 @@ def strange_keys(recipe: Path) -> list[str]:
     from omegaconf import OmegaConf
 
     own: Any = OmegaConf.load(recipe)
-    base = composed(SUPERVISED if is_supervised(recipe) else BASE, folder=_verl_config())
     bases = {one for one in own.pop("defaults", []) if isinstance(one, str)} - {"_self_", BASE, SUPERVISED}
     own.pop("ergo", None)
-    found = _strange(OmegaConf.to_container(own), OmegaConf.to_container(base))
+    found = _strange(OmegaConf.to_container(own), _base(base_of(recipe) or BASE))
     for name in sorted(bases):
         found += strange_keys(recipe.with_name(f"{name}.yaml"))
     return found
 
 
-def is_supervised(recipe: Path) -> bool:
-    """Whether a recipe, or one that it builds on, is of supervised fine-tuning."""
+@cache
+def _base(name: str) -> Any:
     from omegaconf import OmegaConf
 
-    own: Any = OmegaConf.load(recipe)
-    bases = [one for one in own.get("defaults", []) if isinstance(one, str)]
-    files = [recipe.with_name(f"{one}.yaml") for one in bases]
-    return SUPERVISED in bases or any(file.is_file() and is_supervised(file) for file in files)
+    return OmegaConf.to_container(composed(name, folder=_verl_config()))
+
+
+def base_of(recipe: Path) -> str | None:
+    """`BASE` or `SUPERVISED`, the configuration of verl that a recipe builds on, also through others; else None."""
+    from omegaconf import OmegaConf
+
+    own = OmegaConf.to_container(OmegaConf.load(recipe))
+    for name in own.get("defaults", []) if isinstance(own, dict) else []:
+        if name in (BASE, SUPERVISED):
+            return str(name)
+        file = recipe.with_name(f"{name}.yaml")
+        found = base_of(file) if file.is_file() else None
+        if found:
+            return found
+    return None
 
 
 def _strange(own: Any, base: Any, before: str = "") -> list[str]:

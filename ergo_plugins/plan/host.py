@@ -13,30 +13,34 @@ HALF_BYTES = 2
 """Of a weight in Hugging Face's own format."""
 
 
-def host_parts(run: Run) -> tuple[Part, ...]:
-    """What a machine keeps in its memory."""
+def host_parts(run: Run, visual_tokens: float = 0) -> tuple[Part, ...]:
+    """What a machine keeps in its memory.
+
+    Args:
+        visual_tokens: of an average sequence.
+    """
     trainer, nodes = run.trainer, run.nodes
     learnt, weights = learnt_parameters(run), run.shape.parameters
     parts = [Part("processes", WORKER_GIB * run.gpus_per_node, f"assumed: {WORKER_GIB:.0f} GiB a GPU")]
     if trainer.reference_tokens and not trainer.lora_rank:  # LoRA's reference is the policy without its adapter
-        parts.append(_shared("reference", weights, trainer.master_bytes, nodes))
+        parts.append(_shared("reference", weights, trainer.reference_bytes, nodes))
     if trainer.moves_weights or trainer.keeps_on_host:
         parts.append(_shared("weights", weights, trainer.master_bytes, nodes))
     if trainer.moves_optimizer or trainer.keeps_on_host:
         parts.append(_shared("optimizer", learnt, 2 * trainer.master_bytes, nodes))
     if trainer.keeps_on_host:
         parts.append(_shared("gradients", learnt, trainer.master_bytes, nodes))
-    if run.pixels_travel and run.visual_tokens:
-        each = pixel_bytes(run)
-        said = f"{run.batch.sequences:,} trajectories x {each / 1e6:.0f} MB, at most, spread over the machines"
+    if run.pixels_travel and visual_tokens:
+        each = pixel_bytes(run, visual_tokens)
+        said = f"{run.batch.sequences:,} trajectories x {each / 1e6:.1f} MB, spread over the machines"
         parts.append(Part("pixels of a step", run.batch.sequences * each / nodes / GIB, said))
     return tuple(parts)
 
 
-def pixel_bytes(run: Run) -> int:
+def pixel_bytes(run: Run, visual_tokens: float) -> float:
     """Of a trajectory's images, as float32 in verl's transfer queue."""
     tower = run.shape.vision
-    return 0 if tower is None else run.visual_tokens * tower.patches_per_token * tower.values_per_patch * 4
+    return 0 if tower is None else visual_tokens * tower.patches_per_token * tower.values_per_patch * 4
 
 
 def checkpoint_parts(run: Run) -> tuple[Part, ...]:

@@ -21,7 +21,7 @@ CONTEXT_GIB = 1.0
 ASLEEP_GIB = 1.5
 """Assumed: what vLLM keeps while it sleeps, its own context and graphs."""
 GRAPHS_GIB = 1.0
-"""Assumed: vLLM's CUDA graphs and context, inside its share."""
+"""Assumed: vLLM's CUDA graphs and context, beside its share."""
 SPARE_SHARE = 0.05
 """Assumed: of a card's memory lost to fragments between allocations while weights are learnt."""
 FEWEST_WORDS = 128
@@ -83,14 +83,14 @@ class Cache:
     @property
     def formula(self) -> str:
         """How it was worked out."""
-        return f"share - weights {self.weights_gib:.1f} - largest step {self.working_gib:.1f} - graphs {GRAPHS_GIB:.1f}"
+        return f"share - weights {self.weights_gib:.1f} - largest step {self.working_gib:.1f}"
 
 
 def cache(shape: Shape, rollout: Rollout, card_gib: float) -> Cache:
     """What vLLM has left for keys and values."""
     weights = VALUE_BYTES * shape.parameters / rollout.tensor_parallel / GIB
     working = _largest_step_bytes(shape, rollout) / GIB
-    left = rollout.utilization * card_gib - weights - working - GRAPHS_GIB
+    left = rollout.utilization * card_gib - weights - working
     per_token = shape.kv_bytes_per_token() / min(rollout.tensor_parallel, shape.kv_heads)
     return Cache(left, max(0, int(left * GIB / per_token)), weights, working)
 
@@ -221,6 +221,7 @@ def _rollout(run: Run, rollout: Rollout, card_gib: float) -> Phase:
         *_held(run, "rollout"),
         Part("bucket of new weights", rollout.bucket_bytes / GIB, "rollout.checkpoint_engine: one buffer"),
         Part("vLLM", rollout.utilization * card_gib, f"gpu_memory_utilization {rollout.utilization:g} of the card"),
+        Part("vLLM's graphs", GRAPHS_GIB, "assumed: CUDA's graphs and context"),
         Part("context", CONTEXT_GIB, "assumed: CUDA and NCCL of the trainer"),
     ]
     return Phase("rollout", _present(parts))

@@ -10,7 +10,7 @@ from .checks import Problem, notes, problems
 from .host import checkpoint_parts, disk_gib, host_parts, total
 from .memory import Cache, Part, Phase, cache, phases
 from .runs import Run
-from .work import Tokens, Work, average, work_of
+from .work import WRITTEN_SHARE, Tokens, Work, average, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +50,20 @@ class Plan:
         return found
 
 
-def plan_of(run: Run, card: Card, written_share: float | None = None) -> Plan:
+def plan_of(run: Run, card: Card, written_share: float = WRITTEN_SHARE, visual_tokens: int | None = None) -> Plan:
     """Work it all out.
 
     Args:
-        written_share: of the longest reply that is written on average; None for what is assumed.
+        written_share: of the longest replies, written on average.
+        visual_tokens: of an average sequence; None for images as large as their budgets.
     """
-    tokens = average(run) if written_share is None else average(run, written_share)
+    tokens = average(run, written_share, visual_tokens)
     return Plan(
         run=run,
         card=card,
         phases=phases(run, card.memory_gib),
         cache=cache(run.shape, run.rollout, card.memory_gib) if run.rollout else None,
-        host=host_parts(run),
+        host=host_parts(run, tokens.visual),
         checkpoint=checkpoint_parts(run),
         disk_gib=disk_gib(run),
         tokens=tokens,

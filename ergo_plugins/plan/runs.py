@@ -50,6 +50,7 @@ class Trainer:
         update_tokens, reckoned_tokens, reference_tokens: most tokens of a micro-batch on a GPU in the update, when the
             policy's log-probabilities are reckoned, and those of the reference; 0 where that is not done.
         master_bytes: of a weight as it is learnt; gradients and both moments of Adam have as many each.
+        reference_bytes: of a weight of the reference.
         moves_weights, moves_optimizer: whether these are in the host's memory while nothing is learnt.
         keeps_on_host: whether weights, gradients and optimizer always are, layers being fetched (FSDP2's policy).
         checkpointing: whether a layer's inside is computed again instead of kept.
@@ -62,6 +63,7 @@ class Trainer:
     reckoned_tokens: int
     reference_tokens: int
     master_bytes: int = 4
+    reference_bytes: int = 4
     moves_weights: bool = False
     moves_optimizer: bool = False
     keeps_on_host: bool = False
@@ -115,6 +117,7 @@ class Run:
         model: path or hub id.
         method: that is trained, by its name; empty for supervised fine-tuning and for other people's runs.
         budget: of a conversation; None if nobody says.
+        words: tokens of the first message beside its image, by its own tokenizer; None if that is not here.
         judge: that verl serves; None for others.
         judge_urls: where another judge is asked.
         saved: what a checkpoint holds, in verl's words.
@@ -133,6 +136,7 @@ class Run:
     rollout: Rollout | None
     method: str = ""
     budget: Budget | None = None
+    words: int | None = None
     judge: Judge | None = None
     judge_urls: tuple[str, ...] = ()
     saved: tuple[str, ...] = ("model", "optimizer", "extra")
@@ -268,6 +272,7 @@ def _trainer(config: Any, batch: Batch) -> Trainer:
         if has_reference
         else 0,
         checkpointing=part.model.enable_gradient_checkpointing,
+        reference_bytes=DTYPE_BYTES[str(ref.fsdp_config.model_dtype)],
         update_copies=copies + (2 if copies and trains_entropy else 0),
         reckoned_copies=copies,
         lora_rank=part.model.lora_rank,

@@ -39,7 +39,9 @@ def _title(plan: Plan) -> str:
 def _lengths(plan: Plan) -> Iterator[str]:
     run, batch = plan.run, plan.run.batch
     budget = run.budget
-    yield f"  prompt    {batch.prompt_tokens:6}" + (f"  first image {budget.first_tokens}" if budget else "")
+    yield f"  prompt    {batch.prompt_tokens:6}" + (
+        f"  first image {budget.first_tokens}{_words(run)}" if budget else ""
+    )
     if budget:
         more = f", {wrapping_tokens(run)} words a message" if budget.replies > 1 else ""
         said = f"replies {budget.written_tokens}, later images {budget.later_tokens}{more}"
@@ -50,6 +52,12 @@ def _lengths(plan: Plan) -> Iterator[str]:
     if run.rollout:
         yield f"  vLLM      {run.rollout.longest_tokens:6}  max_model_len, for prompt and response"
     yield f"  batch     {batch.sequences:6}  sequences: {batch.prompts} prompts x {batch.group}"
+
+
+def _words(run: Run) -> str:
+    if run.words is None:
+        return f", words not counted: the tokenizer of {run.model} is not on this machine"
+    return f", words {run.words} by its own tokenizer, with a question of usual length"
 
 
 def _phases(plan: Plan) -> Iterator[str]:

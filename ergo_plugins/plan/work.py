@@ -63,16 +63,22 @@ class Work:
         return self.update_s + self.reckoning_s + self.generation_s
 
 
-def average(run: Run, written_share: float = WRITTEN_SHARE) -> Tokens:
-    """An average sequence: images as large as their budgets, replies as long as assumed."""
+def average(run: Run, written_share: float = WRITTEN_SHARE, visual_tokens: int | None = None) -> Tokens:
+    """An average sequence.
+
+    Args:
+        written_share: of the longest replies.
+        visual_tokens: of its images; None for images as large as their budgets.
+    """
     budget = run.budget
     if budget is None:
         return Tokens(run.batch.prompt_tokens / 2, 0, run.batch.response_tokens * written_share)
-    read = run.visual_tokens + budget.replies * WORDS_TOKENS
+    visual = run.visual_tokens if visual_tokens is None else visual_tokens
+    read = visual + budget.replies * WORDS_TOKENS
     written = budget.written_tokens * written_share
     if run.on_cpu:  # words of the tiny world are few
-        read = run.visual_tokens + min(WORDS_TOKENS, run.batch.prompt_tokens // 2)
-    return Tokens(read, run.visual_tokens, written)
+        read = visual + min(WORDS_TOKENS, run.batch.prompt_tokens // 2)
+    return Tokens(read, visual, written)
 
 
 def forward_flops(shape: Shape, tokens: Tokens) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 
 from ergo_plugins.methods.ergo import RewardConfig
 from ergo_plugins.outside.judge import JudgeConfig
+from ergo_plugins.plan.checks import WRAPPING_TOKENS, WRAPPING_TOKENS_OF_A_TINY_WORLD
+from ergo_plugins.plan.compose import OPEN, strange_keys
 from ergo_plugins.verl_plugin.reward_manager import refuse
 from ergo_plugins.verl_plugin.settings import Settings
 from tests.contract.verl_parts import ROOT, composed
@@ -26,10 +27,6 @@ RECIPES = sorted(
     if "defaults:" in path.read_text() and "sft_trainer" not in path.read_text() and path.stem != "on_a_cpu"
 )
 """Of reinforcement learning; `test_verl_sft_recipes.py` has the others, and on_a_cpu is what tiny ones are built on."""
-OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp_config", "ray_kwargs.ray_init")
-"""Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's, which
-`test_verl_accepts_it` builds."""
-
 ZOOMS = ("train_tool_zoom_7b", "train_tool_zoom_qwen3vl_8b")
 
 WEIGHTS = {
@@ -75,6 +72,7 @@ def test_no_key_is_misspelt(recipe: Path) -> None:
     for added in ("defaults", "ergo"):
         own.pop(added, None)
     OmegaConf.merge(base, own)
+    assert strange_keys(recipe) == [], "ergo plan sees what OmegaConf sees"
 
 
 @recipes
@@ -91,24 +89,13 @@ def test_ours_accepts_it(recipe: Path) -> None:
     settings = Settings.of(config)
     refuse(config, settings)
     episode, rollout = settings.episode, config.actor_rollout_ref.rollout
-    wrapping = 256 if recipe.parent.name != "tiny" else 64
-    budget = {one.name: getattr(episode, one.name) for one in fields(episode) if one.name.endswith("_tokens")}
-    written = sum(tokens for name, tokens in budget.items() if name.endswith("_new_tokens"))
-    if getattr(episode, "ask", "") == "full":
-        written = budget["answer_new_tokens"]  # its only turn
-    first, later = {
-        "ergo": lambda: (budget["coarse_tokens"], budget["crop_tokens"]),
-        "egm": lambda: (budget["view_tokens"], 0),
-        "visionthink": lambda: (
-            (budget["full_tokens"], 0) if episode.ask == "full" else (budget["full_tokens"] // 4, budget["full_tokens"])
-        ),
-        "tool_zoom": lambda: (
-            budget["view_tokens"],
-            budget["all_tokens"] - budget["view_tokens"] + (episode.turns - 1) * (written + wrapping),
-        ),
-    }[settings.method.name]()
+    wrapping = WRAPPING_TOKENS if recipe.parent.name != "tiny" else WRAPPING_TOKENS_OF_A_TINY_WORLD
+    budget = settings.method.budget(episode)
+    assert budget is not None
+    first, needed = budget.first_tokens, budget.response_tokens(wrapping)
+    if budget.replies > 2:
+        needed += wrapping  # a policy that asks again after its last part is told so
     assert rollout.prompt_length > first, "an image within its budget would be refused"
-    needed = written + later + (wrapping if later else 0)
     assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
     if rollout.max_model_len:
         assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 from verl import DataProto
@@ -21,15 +20,17 @@ from verl.utils import hf_processor, hf_tokenizer
 from verl.utils.dataset.rl_dataset import RLHFDataset, collate_fn
 from verl.workers.rollout.replica import TokenOutput
 
+from ergo_plugins.plan import compose
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "recipes" / "tiny"
 POLICY = TINY / "policy"
 
 
 def composed(name: str, *overrides: str, folder: Path = TINY) -> DictConfig:
-    """A recipe merged over verl's configuration, as ``verl.trainer.main_ppo --config-dir`` does."""
-    with initialize_config_dir(config_dir=str(folder), version_base=None):
-        return compose(name, overrides=["hydra.searchpath=[pkg://verl.trainer.config]", *overrides])
+    """`ergo_plugins.plan.compose.composed`, by default of a tiny recipe."""
+    config: DictConfig = compose.composed(name, *overrides, folder=folder)
+    return config
 
 
 def tiny(*overrides: str) -> DictConfig:
