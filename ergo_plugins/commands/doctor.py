@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -125,10 +126,18 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "doctor", help="what is installed and registered, and fixes"
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--recipe",
+        metavar=("RECIPE", "KEY=VALUE"),
+        nargs="+",
+        help="instead, what of a training recipe this machine lacks, with DATA, MODEL, JUDGE_URL and OUT as of its script",
+    )
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.recipe:
+        return _of_a_recipe(*args.recipe, as_json=args.json)
     print("importing what is installed, each in a process of its own …", file=sys.stderr)
     findings = examine()
     if args.json:
@@ -137,6 +146,28 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_text(findings))
     return 1 if any(finding.state == "broken" for finding in findings) else 0
+
+
+def _of_a_recipe(given: str, *settings: str, as_json: bool) -> int:
+    """Print what a recipe lacks here.
+
+    Raises:
+        CommandError: the recipe cannot be read.
+    """
+    from ..plan.compose import opened, run_in
+    from ..plan.machine import here, lacks
+
+    recipe, config = opened(given, settings)
+    found = lacks(run_in(recipe, config, counts=False), config, here(), os.environ)
+    if as_json:
+        print(json.dumps({"recipe": recipe.stem, "lacks": list(map(asdict, found))}, indent=2))
+    else:
+        print(
+            f"{recipe.stem} lacks on this machine:" if found else f"{recipe.stem} lacks nothing that can be seen here"
+        )
+        for one in found:
+            print(f"  {one.name}: {one.said}" + (f"\n      {one.fix}" if one.fix else ""))
+    return 1 if found else 0
 
 
 def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:

@@ -35,12 +35,11 @@ def recipe_file(given: str, folder: Path = Path("recipes")) -> Path:
     raise CommandError(f"there is no recipe {given}; recipes in {folder}: {there}")
 
 
-def read_run(given: str, settings: Sequence[str] = (), *, counts: bool = True) -> Run:
-    """A recipe with settings of verl behind it, as the numbers of its run.
+def opened(given: str, settings: Sequence[str] = ()) -> tuple[Path, Any]:
+    """A recipe's file, and its configuration with settings of verl behind it.
 
     Args:
         given: the recipe's path, or its bare name.
-        counts: whether the first message is counted with the checkpoint's tokenizer, which loads transformers.
 
     Raises:
         CommandError: it cannot be used; the message says why.
@@ -51,7 +50,23 @@ def read_run(given: str, settings: Sequence[str] = (), *, counts: bool = True) -
     strange = strange_keys(recipe)
     if strange:
         raise CommandError(f"{recipe.name} has keys that verl does not know, and would ignore: {', '.join(strange)}")
-    config = composed(recipe.stem, *settings, folder=recipe.parent)
+    return recipe, composed(recipe.stem, *settings, folder=recipe.parent)
+
+
+def read_run(given: str, settings: Sequence[str] = (), *, counts: bool = True) -> Run:
+    """`opened`, as the numbers of its run.
+
+    Args:
+        counts: whether the first message is counted with the checkpoint's tokenizer, which loads transformers.
+
+    Raises:
+        CommandError: it cannot be used; the message says why.
+    """
+    return run_in(*opened(given, settings), counts=counts)
+
+
+def run_in(recipe: Path, config: Any, *, counts: bool) -> Run:
+    """The numbers of an `opened` recipe; see `read_run`."""
     from omegaconf.errors import OmegaConfBaseException
 
     try:

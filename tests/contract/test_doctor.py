@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,3 +92,37 @@ def test_what_is_not_installed_has_the_command_that_adds_it(monkeypatch: pytest.
     )
     (finding,) = examine([Package("never-published-9x", "never")])
     assert (finding.state, finding.fix) == ("not installed", "pip install 'ergo-plugins[vllm]'")
+
+
+def test_what_a_recipe_lacks_is_listed(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    policy = root / "recipes" / "tiny" / "policy"
+    for name in ("train", "validation"):
+        (tmp_path / f"{name}.parquet").touch()
+
+    def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ergo_plugins.cli", "doctor", "--recipe", *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "DATA": "", "MODEL": "", "JUDGE_URL": "", "OUT": str(tmp_path), **environment},
+            cwd=root,
+            timeout=300,
+            check=False,
+        )
+
+    tiny = ("recipes/tiny/train.yaml", f"actor_rollout_ref.model.path={policy}")
+    ready = doctor(*tiny, DATA=str(tmp_path))
+    assert (ready.returncode, ready.stdout.strip()) == (0, "train lacks nothing that can be seen here")
+    lacking = doctor("train_ergo_7b", "ergo.judge.urls=[http://127.0.0.1:9/v1]", "trainer.n_gpus_per_node=64")
+    assert lacking.returncode == 1
+    for words in (
+        "GPUs: ",
+        "64 wanted (64 that learn)",
+        "data.train_files is not given",
+        "http://127.0.0.1:9/v1: nobody",
+    ):
+        assert words in lacking.stdout
+    refused = doctor("train_nothing")
+    assert refused.returncode == 2
+    assert "there is no recipe train_nothing" in refused.stderr

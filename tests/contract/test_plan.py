@@ -144,7 +144,8 @@ def test_words_fit_what_is_assumed_of_them_on_qwens_real_tokenizer(tmp_path: Pat
         counted, budget = count(settings, folder), settings.method.budget(settings.episode)
         run = read_run(name, counts=False)
         assert budget
-        assert 0.9 * budget.first_tokens < counted.visual <= budget.first_tokens
+        # the plain image processor stops at 1280 tokens an image, the published ones at 16384
+        assert (0.9 if name == "train_ergo_7b" else 0.05) * budget.first_tokens < counted.visual <= budget.first_tokens
         assert counted.words < run.batch.prompt_tokens - budget.first_tokens
         assert plan_of(replace(run, words=counted.words), H100).problems == ()
     assert len(QUESTION) < 4 * WRAPPING_TOKENS
