@@ -130,7 +130,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--recipe",
         metavar=("RECIPE", "KEY=VALUE"),
         nargs="+",
-        help="instead, what of a training recipe this machine lacks, with DATA, MODEL, JUDGE_URL and OUT as of its script",
+        help="instead, what of a training recipe this machine lacks; DATA, MODEL, JUDGE_URL, OUT as for its script",
     )
     return parser
 
