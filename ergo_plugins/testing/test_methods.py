@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from PIL import Image
@@ -85,6 +85,26 @@ def test_every_reply_ends_in_an_outcome(method: Method, size: tuple[int, int], s
             assert image.width % grid.factor == image.height % grid.factor == 0, "whole visual tokens"
     assert 1 <= sum(len(turn.images) for turn in turns) <= method.images
     assert all(not turn.system for turn in turns[1:]), "a system message stands before the first turn alone"
+
+
+def test_nothing_is_beyond_the_budget_that_it_says(method: Method) -> None:
+    grid = GRIDS["pixels"]
+    chosen, config = method.variant(method.config())
+    budget = chosen.budget(config)
+    if budget is None:
+        return  # a recipe's own lengths have to do
+    for size in SIZES:
+        for said in REPLIES.values():
+            _, (first, *later) = played(method, size, said, grid)
+            assert visual_tokens([first], grid) <= budget.first_tokens
+            assert visual_tokens(later, grid) <= budget.later_tokens
+            assert 1 + len(later) <= budget.replies
+            assert sum(turn.max_new_tokens for turn in (first, *later)) <= budget.written_tokens
+
+
+def visual_tokens(turns: Sequence[Turn], grid: VisionGrid) -> int:
+    """Of all images in some turns."""
+    return sum(grid.tokens(size_of(image)) for turn in turns for image in turn.images)
 
 
 def test_several_originals_are_all_shown_each_within_the_budget_of_one(method: Method) -> None:
