@@ -56,6 +56,12 @@ def test_controls_do_not_learn() -> None:
         assert max(values(control, "sampled iou")) <= max(values(control, "sampled iou", "before")) + 0.02
 
 
+def test_every_shape_of_the_reward_teaches_it() -> None:
+    ends = [value for shape in ("pixels", "iou", "indicator", "sigmoid") for value in values(shape, "greedy iou")]
+    assert f"{min(ends):.3f} and {max(ends):.3f}" == "0.994 and 1.000"
+    assert "end between 0.994 and 1.000" in TEXT
+
+
 def test_a_thought_helps_and_the_policy_comes_to_think() -> None:
     thought, none = (values("dotted", f"greedy, {way} iou", "before") for way in ("thought", "no thought"))
     assert min(thought) - max(none) > 0.5
