@@ -143,7 +143,9 @@ def _short(change: str) -> str:
     """Settings by their last words; a change that is none is a smaller model or a larger card."""
     if "=" not in change:
         return "another model or card"
-    return " ".join(f"`{one}`" for one in dict.fromkeys(said.rpartition(".")[2] for said in change.split()))
+    settings = (said.partition("=") for said in change.split())
+    shortened = (f"{name.rpartition('.')[2]}{equals}{value}" for name, equals, value in settings)
+    return " ".join(f"`{one}`" for one in dict.fromkeys(shortened))
 
 
 if __name__ == "__main__":
