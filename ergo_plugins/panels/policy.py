@@ -66,17 +66,18 @@ PATCH_PX, MERGE = 14, 2
 CONTEXT_TOKENS = 32768
 
 
-def user_turn(text: str, images: Sequence[int], *, opens: bool) -> str:
+def user_turn(text: str, images: Sequence[int], *, opens: bool, before: str = "") -> str:
     """A user's turn up to where the assistant's begins, as the chat template writes it.
 
     Args:
         text: what stands behind the images.
         images: visual tokens of each.
         opens: whether it is the first turn; a later one follows the end of a reply.
+        before: what stands before the images.
     """
     shown = "".join(VISION_START + IMAGE * tokens + VISION_END for tokens in images)
     start = "" if opens else "\n"
-    return f"{start}<|im_start|>user\n{shown}{text}<|im_end|>\n<|im_start|>assistant\n"
+    return f"{start}<|im_start|>user\n{before}{shown}{text}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def make_tokenizer(*, words: Sequence[str] = (), tags: Sequence[str] = ()) -> PreTrainedTokenizerFast:

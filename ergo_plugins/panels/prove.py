@@ -116,7 +116,8 @@ STYLE = """<style>svg { font: 10px sans-serif; background: #fff } .tick { fill: 
 .box_60 { color: #c26a00 } .box_10 { color: #5b6abf } .box_10 path { stroke-dasharray: 6 3 }
 .thousandths { color: #0a7d3c } .pixels { color: #00838f } .iou { color: #5b6abf } .indicator { color: #c26a00 }
 .sigmoid { color: #8e24aa } .dotted { color: #0a7d3c } .covered { color: #c26a00 }
-.conditional, .conditional_90 { color: #0a7d3c } .code_90 { color: #5b6abf } .paper_90 { color: #b3261e }</style>"""
+.conditional, .conditional_90, .n_turn { color: #0a7d3c } .one_zoom { color: #5b6abf }
+.code_90 { color: #5b6abf } .paper_90 { color: #b3261e }</style>"""
 
 
 def plot(steps: dict[str, dict[str, list[float]]], experiments: Sequence[str], metric: str, said: str) -> str:

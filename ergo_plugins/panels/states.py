@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -46,3 +47,9 @@ def word_of_token(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, w
             (token,) = tokenizer(text, add_special_tokens=False)["input_ids"]
             found[token] = index
     return found
+
+
+def which_token(logits: Tensor) -> Tensor:
+    """Each of a view's visual tokens should know which one it is; the loss of ``(batch, tokens, tokens)``."""
+    batch, tokens, _ = logits.shape
+    return F.cross_entropy(logits.flatten(0, 1), torch.arange(tokens).repeat(batch))

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from ..classroom import Lesson
 from ..policy import HIDDEN
-from ..states import States, word_of_token
+from ..states import States, which_token, word_of_token
 from ..world import COLORS, PATTERNS
 from .lessons import NOWHERE, WORLD_WORDS
 from .world import FULL_TOKENS, REDUCED_TOKENS
@@ -44,13 +44,13 @@ class Heads(States):
         if seen.shape[1] != FULL_TOKENS:  # the reduced view is the first, or the only one
             reduced = seen[:, :REDUCED_TOKENS]
             losses["colour"] = F.cross_entropy(self.colour(reduced).flatten(0, 1), lesson.facts["cells"].flatten())
-            losses["cell"] = 0.5 * _which(self.cell(reduced))
+            losses["cell"] = 0.5 * which_token(self.cell(reduced))
         if seen.shape[1] != REDUCED_TOKENS:
             full = seen[:, -FULL_TOKENS:]
             losses["content"] = 2.0 * F.cross_entropy(
                 self.content(full).flatten(0, 1), lesson.facts["tokens"].flatten()
             )
-            losses["token"] = 0.5 * _which(self.token(full))
+            losses["token"] = 0.5 * which_token(self.token(full))
         losses |= self._bindings(lesson, shows_full=seen.shape[1] != REDUCED_TOKENS)
         return losses
 
@@ -70,9 +70,3 @@ class Heads(States):
             self.letter_of_word(self.bound[row, at]), letters, ignore_index=NOWHERE
         )
         return losses
-
-
-def _which(logits: Tensor) -> Tensor:
-    """Each of a view's tokens should know which one it is."""
-    batch, tokens, _ = logits.shape
-    return F.cross_entropy(logits.flatten(0, 1), torch.arange(tokens).repeat(batch))

@@ -7,18 +7,16 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-import torch
 from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
 from ...core.replies import parse_answer
 from ...core.turns import Reply
 from ...methods.visionthink import read_call
-from ..policy import END_OF_TURN
+from ..generation import BATCH, next_replies
 from .drawing import full_view, reduced_view
 from .world import FULL_TOKENS, REDUCED_TOKENS, Question
 
-BATCH = 64
 REPLY_TOKENS = 40
 Ask = Literal["policy", "never", "always", "full"]
 
@@ -82,20 +80,11 @@ class Player:
             for question, has_asked, reply, shown in zip(batch, asked, replies, tokens, strict=True)
         ]
 
-    @torch.inference_mode()
     def _replies(self, chats: list[list[dict[str, Any]]], views: list[list[Any]]) -> list[str]:
-        """The next reply of every chat, without its end of turn."""
-        prompts = [
-            self.processor.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats
-        ]
         images = [[Image.fromarray(view) for view in row] for row in views]
-        inputs = self.processor(text=prompts, images=images, padding=True, padding_side="left", return_tensors="pt")
-        how: dict[str, Any] = {"max_new_tokens": REPLY_TOKENS}
-        if self.temperature:
-            how |= {"do_sample": True, "temperature": self.temperature, "top_k": 0}
-        tokens = self.policy.generate(**inputs, **how)  # type: ignore[operator]  # torch calls every attribute a Tensor
-        texts = self.processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
-        return [text.split(END_OF_TURN)[0] for text in texts]
+        return next_replies(
+            self.policy, self.processor, chats, images, new_tokens=REPLY_TOKENS, temperature=self.temperature
+        )
 
 
 def _user(question: Question) -> dict[str, Any]:
