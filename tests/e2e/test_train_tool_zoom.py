@@ -34,7 +34,7 @@ def test_it_learns_to_look_at_what_is_asked(trained: Path) -> None:
     before, after = (measured(trained, when) for when in ("before", "after"))
     start, end = before["sampled"], after["sampled"]
     assert start["calls_two"] - start["calls_one"] < 0.3, "the policy looks by coin"
-    assert start["accuracy_two"] < 0.4
+    assert start["accuracy_two"] < 0.5
     assert end["accuracy_one"] > start["accuracy_one"] + 0.15
     assert end["accuracy_two"] > start["accuracy_two"] + 0.15
     assert before["no_zoom"]["accuracy_one"] < 0.4
