@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from statistics import fmean
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from ergo_plugins.core.geometry import Box, Size, VisionGrid
@@ -19,7 +20,7 @@ from ergo_plugins.core.turns import Player as Episodes
 from ergo_plugins.core.turns import Reply
 from ergo_plugins.methods.base import Sample, Target
 from ergo_plugins.methods.prompts import read_prompts
-from ergo_plugins.methods.tool_zoom import TOOL_ZOOM, ToolZoomPrompts, is_well_formed
+from ergo_plugins.methods.tool_zoom import TOOL_ZOOM, ToolZoomPrompts, ToolZoomReward, is_well_formed
 from ergo_plugins.panels.policy import make_processor, make_tokenizer
 from ergo_plugins.panels.world import CELL_UNITS, PATTERNS, TILE_UNITS
 from ergo_plugins.panels.zooming.drawing import crop_of, first_view, original
@@ -190,6 +191,14 @@ def test_a_tile_fills_a_token_of_its_crop() -> None:
 
 def test_prompts_of_the_recipe_are_those_that_are_measured() -> None:
     assert read_prompts(ROOT / "recipes/tiny/tool_zoom_prompts.yaml", ToolZoomPrompts) == PROMPTS
+
+
+def test_the_recipe_plays_what_is_measured() -> None:
+    recipe = yaml.safe_load((ROOT / "recipes/tiny/train_tool_zoom.yaml").read_text())["ergo"]
+    measured = settings()
+    episode = {name: value for name, value in recipe["episode"].items() if name != "prompts"}
+    assert episode == {name: getattr(measured, name) for name in episode}
+    assert recipe["reward"].items() <= asdict(ToolZoomReward()).items()
 
 
 def test_figures_by_hand() -> None:
