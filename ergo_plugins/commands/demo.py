@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engines import ENGINES
+from ..engines.served_grid import GRIDS
 from ..methods import known_methods
 from ..usage import CommandError
 
@@ -25,6 +26,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=tuple(ENGINES), help="hf; with --base-url openai")
     parser.add_argument("--base-url", metavar="URL", help="of an OpenAI-compatible server; usually ends in /v1")
     parser.add_argument("--api-key-env", metavar="NAME", help="variable that holds the server's key")
+    parser.add_argument("--grid", choices=tuple(GRIDS), help="how the server's model writes coordinates")
     parser.add_argument("--method", action="append", choices=known_methods(), help="only this one; may be repeated")
     parser.add_argument("--single-tokens", type=int, default=16384, help="budget of the single pass, %(default)s")
     parser.add_argument("--visitors", type=int, help="questions at a time; 1 with transformers, else 8")
@@ -51,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
         engine = args.engine or ("openai" if args.base_url else "hf")
         if (engine == "openai") != bool(args.base_url):
             raise CommandError("--engine openai and --base-url belong together")
-        given = {"base_url": args.base_url, "api_key_env": args.api_key_env}
+        if args.grid and engine != "openai":
+            raise CommandError(f"--grid is for --engine openai, not for {engine}")
+        given = {"base_url": args.base_url, "api_key_env": args.api_key_env, "grid": args.grid}
         options = {name: value for name, value in given.items() if value is not None}
         methods = args.method or known_methods()
         choices, missing = choices_for(args.model, engine, methods, options, args.single_tokens), []

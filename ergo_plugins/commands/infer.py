@@ -1,37 +1,51 @@
-"""``ergo infer``: the zoom on one picture and one question, both turns printed."""
+"""``ergo infer``: a question about one picture, about several at once, or about each in a folder; all turns printed."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from ..core.geometry import Box
 from ..core.images import RESAMPLERS, to_rgb
 from ..core.outcome import Outcome
-from ..core.questions import split_question
-from ..engines import ENGINES, Engine, EngineFault, open_engine, options_for_images
+from ..core.questions import Question, split_question
+from ..core.turns import Episode
+from ..engines import ENGINES, Engine, EngineFault, Job, open_engine, options_for_images
+from ..engines.served_grid import GRIDS
 from ..methods import DEFAULT, known_methods, method_named
 from ..methods.base import Method, Sample
 from ..methods.prompts import read_prompts
-from ..outside.image_files import open_image
+from ..outside.image_files import open_image, pictures_in
+from ..report.told import as_text, save
 from ..usage import CommandError
-
-BOX_COLOR = "#f76707"
 
 _NEEDS = {"hf": "eval", "vllm": "vllm", "openai": "eval"}
 """Which extra of ours brings what an engine imports."""
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = subparsers.add_parser("infer", help="ask a model about one picture")
-    parser.add_argument("image", metavar="IMAGE", type=Path)
-    parser.add_argument("question", metavar="QUESTION", help="options, if any, on lines of their own or as (A) … (B) …")
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "infer",
+        help="ask a model about a picture, or about each in a folder",
+        description="Ask one question about a picture; about several at once, with a method that takes several; or "
+        "about each picture of a folder, one after the other by name.",
+    )
+    parser.add_argument(
+        "images", metavar="IMAGE", type=Path, nargs="+", help="a picture, several, or one folder of them"
+    )
+    parser.add_argument(
+        "question",
+        metavar="QUESTION",
+        help="options, if any, on lines of their own or as (A) … (B) …; "
+        "it may call several pictures [image 1], [image 2], …",
+    )
     parser.add_argument(
         "--model", required=True, metavar="DIR_OR_ID", help="folder, hub id, or the server's name for it"
     )
@@ -39,6 +53,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--base-url", metavar="URL", help="of the server, for --engine openai; usually ends in /v1")
     parser.add_argument(
         "--api-key-env", metavar="NAME", help="variable that holds the server's key, for --engine openai"
+    )
+    parser.add_argument(
+        "--grid", choices=tuple(GRIDS), help="how the server's model writes coordinates, for --engine openai"
+    )
+    parser.add_argument(
+        "--processor", metavar="DIR_OR_ID", help="of the server's model, in place of --grid; for --engine openai"
     )
     parser.add_argument("--method", default=DEFAULT, help=f"{', '.join(known_methods())}; %(default)s by default")
     own = parser.add_argument_group("of the method")
@@ -49,46 +69,142 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         own.add_argument("--resample", choices=tuple(RESAMPLERS), help="filter of the views; the method's own"),
         own.add_argument("--zoom", choices=("on", "off"), help="off: one turn, for comparison"),
     ]
-    parser.add_argument("--save", type=Path, metavar="DIR", help="save boxed.png and crop.png there")
+    parser.add_argument(
+        "--save", type=Path, metavar="DIR", help="save boxed.png and crop.png there; of a folder's pictures in DIR/STEM"
+    )
     parser.set_defaults(of_the_method=[option.dest for option in options])
     return parser
 
 
 def run(args: argparse.Namespace) -> int:
-    image, (method, config) = _image(args.image), _method(args)
+    (method, config), asked = _method(args), _asked(args.images, args.save)
+    most = max(len(one.paths) for one in asked)
+    if most > method.sources:
+        raise CommandError(_too_many(most, method))
     if not args.question.strip():
         raise CommandError("the question is empty")
     question = split_question(args.question)
-    if args.save:
-        _make_folder(args.save)
-    with _engine(args, method.images) as engine:
+    if not args.images[0].is_dir():
+        asked[0].open()  # what is given by name is looked at before a model is loaded
+    for one in asked:
+        if one.folder:
+            _make_folder(one.folder)
+    played = _Played(asked, method, config, question)
+    with _engine(args, method.images * most) as engine:
         try:
-            outcome = engine.play_one(lambda: method.episode(Sample(image, question), config, engine.grid))
+            engine.play_all(played.jobs(engine), played.finished)
         except EngineFault as fault:
             print(f"ergo infer: the {args.engine} engine failed on {fault}", file=sys.stderr)
             return 1
-    print(_text(outcome))
-    if args.save:
-        for path in save(image, outcome, args.save):
-            print(f"wrote {path}")
-    return 0
+        played.tell()
+    return 1 if played.unreadable else 0
 
 
-def save(image: Image.Image, outcome: Outcome, folder: Path) -> list[Path]:
-    """Write ``boxed.png``, the picture with the box drawn, and ``crop.png``, what is inside it; the whole picture for
-    both if there is no box. Returns their paths."""
-    boxed, crop = image.copy(), image
-    if outcome.box_source is not None:
-        x1, y1, x2, y2 = map(round, outcome.box_source.as_tuple())
-        width = max(2, round(max(image.size) / 300))
-        # the line lies outside the box, so that it hides nothing the model saw
-        corners = (x1 - width, y1 - width, x2 + width - 1, y2 + width - 1)
-        ImageDraw.Draw(boxed).rectangle(corners, outline=BOX_COLOR, width=width)
-        crop = image.crop((x1, y1, x2, y2))
-    paths = [folder / "boxed.png", folder / "crop.png"]
-    for picture, path in zip((boxed, crop), paths, strict=True):
-        picture.save(path)
-    return paths
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One time of asking.
+
+    Attributes:
+        name: in front of its result; empty for the only one.
+        paths: its pictures.
+        folder: where to save what was seen, or None.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    folder: Path | None
+
+    def open(self) -> tuple[Image.Image, ...]:
+        """The originals, RGB.
+
+        Raises:
+            CommandError: one of them is missing or cannot be read.
+        """
+        return tuple(_image(path) for path in self.paths)
+
+
+class _Played:
+    """Results of many times of asking: told in their order, each as soon as those before it are there.
+
+    Args:
+        asked: all of them, in order.
+        method, config: how.
+        question: what, the same of each.
+    """
+
+    def __init__(self, asked: Sequence[_Asked], method: Method, config: Any, question: Question) -> None:
+        self._asked, self._method, self._config, self._question = asked, method, config, question
+        self._running: dict[str, tuple[int, Image.Image]] = {}
+        self._done: dict[int, str | tuple[Outcome, Image.Image]] = {}
+        self._told = 0
+        self.unreadable = 0
+
+    def jobs(self, engine: Engine) -> Iterator[Job]:
+        """A job for each whose pictures can be read; of a folder, one that cannot be is told and the rest goes on."""
+        for number, one in enumerate(self._asked):
+            try:
+                images = one.open()
+            except CommandError as error:
+                if not one.name:
+                    raise
+                self._done[number] = str(error)
+                continue
+            key = one.name or "the image"
+            self._running[key] = number, images[0]
+            yield Job(key, lambda images=images: self._episode(images, engine))  # type: ignore[misc]
+
+    def finished(self, job: Job, outcome: Outcome) -> None:
+        """Keep an outcome until its turn to be told has come."""
+        number, image = self._running.pop(job.key)
+        self._done[number] = outcome, image
+        self.tell()
+
+    def tell(self) -> None:
+        """Print and save all whose turn has come."""
+        while (done := self._done.pop(self._told, None)) is not None:
+            one = self._asked[self._told]
+            self._told += 1
+            if isinstance(done, str):
+                self.unreadable += 1
+                print(f"ergo infer: {done}", file=sys.stderr)
+                continue
+            outcome, image = done
+            if one.name:
+                print(f"══ {one.name}")
+            print(as_text(outcome), flush=True)
+            for path in save(image, outcome, one.folder) if one.folder else []:
+                print(f"wrote {path}")
+
+    def _episode(self, images: Sequence[Image.Image], engine: Engine) -> Episode:
+        sample = Sample(images[0], self._question, others=tuple(images[1:]))
+        return self._method.episode(sample, self._config, engine.grid)
+
+
+def _asked(paths: Sequence[Path], folder: Path | None) -> list[_Asked]:
+    """What to ask about: all pictures at once, or each of a folder's.
+
+    Raises:
+        CommandError: a folder beside others, or one without a picture.
+    """
+    if not any(path.is_dir() for path in paths):
+        return [_Asked("", tuple(paths), folder)]
+    if len(paths) > 1:
+        raise CommandError("a folder is asked about alone: each picture in it is one of its own")
+    pictures = pictures_in(paths[0])
+    if not pictures:
+        raise CommandError(f"there is no picture in the folder {paths[0]}")
+    stems = Counter(path.stem for path in pictures)
+    return [
+        _Asked(path.name, (path,), folder and folder / (path.stem if stems[path.stem] == 1 else path.name))
+        for path in pictures
+    ]
+
+
+def _too_many(count: int, method: Method) -> str:
+    takes = "one picture" if method.sources == 1 else f"at most {method.sources} pictures"
+    more = [name for name in known_methods() if method_named(name).sources >= count]
+    instead = f"methods that take so many: {', '.join(more)}" if more else "no method takes so many"
+    return f"{count} pictures at once, and the method {method.name} takes {takes}; {instead}"
 
 
 def _image(path: Path) -> Image.Image:
@@ -135,7 +251,8 @@ def _engine(args: argparse.Namespace, images: int) -> Iterator[Engine]:
     """The engine that the arguments name, closed at the end."""
     if args.engine == "openai" and args.base_url is None:
         raise CommandError("--engine openai needs the server's --base-url, which usually ends in /v1")
-    given = {"base_url": args.base_url, "api_key_env": args.api_key_env}
+    names = ("base_url", "api_key_env", "grid", "processor")
+    given = {name: getattr(args, name) for name in names}
     options = {name: value for name, value in given.items() if value is not None}
     if args.engine != "openai" and options:
         misplaced = ", ".join(f"--{name.replace('_', '-')}" for name in options)
@@ -153,27 +270,3 @@ def _engine(args: argparse.Namespace, images: int) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
-
-
-def _text(outcome: Outcome) -> str:
-    lines = []
-    for turn in outcome.turns:
-        measures = [f"view {shown.view}" for shown in turn.shown] + [f"{turn.visual_tokens} visual tokens"]
-        measures += [f"{turn.new_tokens} tokens written"] if turn.new_tokens is not None else []
-        measures += [f"{turn.seconds:.2f} s"] if turn.seconds is not None else []
-        lines += [f"── {turn.name}: {', '.join(measures)}", turn.reply.rstrip(), ""]
-    lines += [f"box in the view    {_corners(outcome)}", f"box in the picture {_box(outcome.box_source)}"]
-    lines += [f"mended: {repair}" for repair in outcome.repairs]
-    lines += [f"problem: {problem}" for problem in outcome.problems]
-    lines.append(f"visual tokens      {outcome.visual_tokens}, one pass in full detail: {outcome.single_pass_tokens}")
-    lines.append(f"answer             {outcome.answer or '(none)'}")
-    return "\n".join(lines)
-
-
-def _corners(outcome: Outcome) -> str:
-    written = outcome.values.get("box_view")
-    return _box(Box(*written) if written else None)
-
-
-def _box(box: Box | None) -> str:
-    return "none" if box is None else "[" + ", ".join(f"{corner:g}" for corner in box.as_tuple()) + "]"

@@ -21,15 +21,10 @@ from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
 from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping
 from .providers import PROVIDERS, cut_at
+from .served_grid import Served, check_processor, grid_of_name, served
 
 if TYPE_CHECKING:
     import openai
-
-GRIDS = {
-    "qwen2.5-vl": VisionGrid(factor=28, coordinates="absolute"),
-    "qwen3-vl": VisionGrid(factor=32, coordinates="relative", min_tokens=64),
-}
-"""Grids for servers whose model has no processor at hand."""
 
 WHICH_MODEL_S = 10.0
 """How long a server may take to say which models it has."""
@@ -46,7 +41,7 @@ class OpenAIEngine(Engine):
             sent, and its grid is known; ``server`` for any other.
         hidden_tokens: with these, tokens beside a reply's cap for thoughts that the API counts and does not show.
         processor: folder or hub id whose processor tells the grid; without it, ``grid`` does.
-        grid: a name in `GRIDS`.
+        grid: a name in `GRIDS`; without either, what the server serves or the model's name tells it, or it is refused.
         concurrency: requests under way.
         temperature, top_p, top_k, repetition_penalty, seed: see `Decoding`.
         attempts: how often a turn is asked before its sample counts as failed.
@@ -64,7 +59,7 @@ class OpenAIEngine(Engine):
         api: str = "server",
         hidden_tokens: int = 0,
         processor: str | None = None,
-        grid: str = "qwen2.5-vl",
+        grid: str | None = None,
         concurrency: int = 16,
         temperature: float = 0.0,
         top_p: float = 1.0,
@@ -78,15 +73,16 @@ class OpenAIEngine(Engine):
     ) -> None:
         from openai import AsyncOpenAI
 
-        if processor is None and grid not in GRIDS:
-            raise ValueError(f"grid is one of {', '.join(GRIDS)}, got {grid!r}; or name a processor")
+        if grid is not None and (processor is not None or api in PROVIDERS):
+            told = f"api={api}" if processor is None else f"processor={processor}"
+            raise ValueError(f"{told} tells the grid already; leave grid={grid} out")
         if api != "server" and api not in PROVIDERS:
             raise ValueError(f"api is one of server, {', '.join(PROVIDERS)}, got {api!r}")
         self._api, self._provider = api, PROVIDERS.get(api)
         self._hidden_tokens = hidden_tokens
-        self.grid = self._provider.grid if self._provider else GRIDS[grid]
+        read = None
         if processor is not None:
-            self.grid = vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
+            read = vision_grid(load_processor(processor, trust_remote_code=trust_remote_code))
         self._model, self._base_url, self._concurrency = model, base_url, concurrency
         self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
         if self._provider:
@@ -97,7 +93,12 @@ class OpenAIEngine(Engine):
         self._patience = Patience(attempts=attempts, first_delay_s=retry_delay_s)
         self._thread = LoopThread()
         self._client = AsyncOpenAI(base_url=base_url, api_key=_api_key(api_key_env), timeout=timeout_s, max_retries=0)
-        self._served = self._thread.run(self._root())
+        self._served = self._thread.run(self._listed())
+        try:
+            self.grid = self._grid(read, processor, grid)
+        except ValueError:
+            self.close()
+            raise
 
     @property
     def sends_small_files(self) -> bool:
@@ -109,7 +110,7 @@ class OpenAIEngine(Engine):
         return {
             "engine": "openai",
             "model": self._model,
-            "served": self._served,
+            "served": self._served.root,
             "grid": f"{self.grid.factor} {self.grid.coordinates}",
             **({"api": self._api, "hidden_tokens": self._hidden_tokens} if self._provider else self.decoding.identity),
         }
@@ -129,8 +130,19 @@ class OpenAIEngine(Engine):
         self._thread.run(self._client.close())
         self._thread.close()
 
-    async def _root(self) -> str | None:
-        """Which weights a server says it serves under the model's name, as vLLM and SGLang do; None if it does not."""
+    def _grid(self, read: VisionGrid | None, processor: str | None, grid: str | None) -> VisionGrid:
+        """How the model sees: by its processor, its provider, its grid's name, or what the server says.
+
+        Raises:
+            ValueError: see `served_grid`.
+        """
+        if read is not None:
+            check_processor(read, str(processor), self._model, self._served.roots)
+            return read
+        return self._provider.grid if self._provider else grid_of_name(grid, self._model, self._served.roots)
+
+    async def _listed(self) -> Served:
+        """What a server says it serves under the model's name, as vLLM and SGLang do."""
         import openai
 
         try:
@@ -139,9 +151,8 @@ class OpenAIEngine(Engine):
             openai.OpenAIError,
             ValueError,
         ):  # a server need not have this list; whether it replies is found out later
-            return None
-        models = [model for model in getattr(known, "data", None) or [] if getattr(model, "id", None) == self._model]
-        return getattr(models[0], "root", None) if models else None
+            return Served()
+        return served(getattr(known, "data", None) or [], self._model)
 
     async def complete(self, messages: list[dict[str, Any]], turn: Turn, *, key: str) -> Reply:
         """The server's reply to a conversation whose last message is ``turn``; ``key`` names the sample.

@@ -107,6 +107,17 @@ def path_of(value: ImageValue) -> Path | None:
     return held if isinstance(held, Path) else None
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The files of a folder that are called like pictures Pillow reads, by name; hidden ones and folders aside.
+
+    Raises:
+        OSError: the folder cannot be listed.
+    """
+    kinds = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
+    found = (path for path in folder.iterdir() if path.suffix.lower() in kinds and not path.name.startswith("."))
+    return sorted(path for path in found if path.is_file())
+
+
 def default_limit() -> float:
     """Most megapixels where the caller names no limit.
 

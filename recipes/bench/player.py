@@ -35,7 +35,7 @@ def play(root: Path, base_url: str, tokens: int, concurrency: int) -> None:
     arguments = read_arguments(
         "openai",
         {
-            **{"model": "ergo", "base_url": base_url, "concurrency": concurrency},
+            **{"model": "ergo", "base_url": base_url, "grid": "qwen2.5-vl", "concurrency": concurrency},
             **{"coarse_tokens": tokens, "crop_tokens": tokens},
             **{"journal": str(root / "journal.jsonl"), "previews": 0},
         },

@@ -135,12 +135,14 @@ def test_bad_input_to_reports_is_one_sentence(journal: Path, tmp_path: Path) -> 
 def test_bad_input_to_infer_is_one_sentence(picture: Path, tmp_path: Path) -> None:
     text, cut, policy = tmp_path / "text.png", tmp_path / "cut.png", TINY / "policy"
     text.write_text("no picture")
+    empty = tmp_path / "empty"
+    empty.mkdir()
     cut.write_bytes(picture.read_bytes()[:600])
     for arguments, sentence in (
         ((tmp_path / "none.png", "q", "--model", policy), "there is no picture .*none.png"),
         ((text, "q", "--model", policy), "cannot be read as a picture"),
         ((cut, "q", "--model", policy), "cannot be read as a picture"),
-        ((tmp_path, "q", "--model", policy), "cannot be read as a picture"),
+        ((empty, "q", "--model", policy), "there is no picture in the folder .*empty"),
         ((picture, " ", "--model", policy), "the question is empty"),
         ((picture, "q", "--model", tmp_path / "none"), "there is no model folder .*none"),
         ((picture, "q", "--model", policy, "--coarse-tokens", 0), "coarse_tokens is at least 1, got 0"),
@@ -184,7 +186,8 @@ def test_infer_without_the_zoom_is_one_turn(picture: Path) -> None:
 
 
 def test_a_server_that_is_down_is_told_in_a_sentence_and_another_exit_code(picture: Path) -> None:
-    done = ergo("infer", picture, "q", "--model", "m", "--engine", "openai", "--base-url", "http://127.0.0.1:9/v1")
+    server = ("--engine", "openai", "--base-url", "http://127.0.0.1:9/v1", "--grid", "qwen2.5-vl")
+    done = ergo("infer", picture, "q", "--model", "m", *server)
     assert done.returncode == 1
     assert "the openai engine failed on" in done.stderr
     assert "Traceback" not in done.stderr

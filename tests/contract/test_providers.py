@@ -104,6 +104,7 @@ def asked(
 
     with serving(reply) as server:
         given = {"api": preset or api, "base_url": server.base_url, "profile": profile, "attempts": 1, **options}
+        given |= {"grid": "qwen2.5-vl"} if preset else {}
         with open_model("m", engine="openai", method="tool_zoom", **given) as model:
             return model.ask(Image.effect_noise(size, 60).convert("RGB"), "What colour is it?"), server
 

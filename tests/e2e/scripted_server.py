@@ -42,8 +42,10 @@ def completion(text: str, finish_reason: str = "stop") -> dict[str, Any]:
 
 
 @contextmanager
-def serving(script: Script, headers: dict[str, str] | None = None) -> Iterator[ScriptedServer]:
-    """Serve a script while the context lasts."""
+def serving(
+    script: Script, headers: dict[str, str] | None = None, models: list[dict[str, Any]] | None = None
+) -> Iterator[ScriptedServer]:
+    """Serve a script while the context lasts; with ``models`` the list of them as well, as vLLM has it."""
     server = ScriptedServer()
     lock = threading.Lock()
 
@@ -65,6 +67,14 @@ def serving(script: Script, headers: dict[str, str] | None = None) -> Iterator[S
             self.send_header("Content-Length", str(len(sent)))
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(sent)
+
+        def do_GET(self) -> None:
+            sent = json.dumps({"object": "list", "data": models}).encode()
+            self.send_response(404 if models is None else 200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
             self.wfile.write(sent)
 

@@ -182,7 +182,8 @@ def bad_replies(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return 200, replies[number // 2]
 
     with serving(script) as server:
-        run = lmms_eval("ergo_openai", task, folder / "run", model="m", base_url=server.base_url, concurrency=1)
+        engine = {"model": "m", "base_url": server.base_url, "grid": "qwen2.5-vl", "concurrency": 1}
+        run = lmms_eval("ergo_openai", task, folder / "run", **engine)
         asked = len(server.requests)
     assert run.exit_code == 0, run.log
     assert asked == 2 * len(REPLIES), "two turns each, whatever the first one said"

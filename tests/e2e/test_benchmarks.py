@@ -33,7 +33,9 @@ def test_all_of_them_in_one_run(tmp_path: Path) -> None:
     write_tasks("vstar_boxes", p.write_vstar(tmp_path / "vstar", p.VSTAR), None, tasks)
     names = sorted(path.stem for path in tasks.glob("*.yaml"))
     with serving(reply) as server:
-        arguments = f"model=m,base_url={server.base_url},view_tokens=64,journal={tmp_path / 'journal.jsonl'}"
+        arguments = (
+            f"model=m,base_url={server.base_url},grid=qwen2.5-vl,view_tokens=64,journal={tmp_path / 'journal.jsonl'}"
+        )
         command = ["-m", "lmms_eval", "--model", "tool_zoom_openai", "--model_args", arguments, "--log_samples"]
         command += ["--include_path", str(tasks), "--tasks", ",".join(names), "--output_path", str(tmp_path / "out")]
         environment = {**os.environ, **OFFLINE}

@@ -39,7 +39,7 @@ def test_four_ways_in_one_table(panels: Path, tmp_path: Path) -> None:
             env={
                 **environment_of(),
                 **{"PYTHON": sys.executable, "ENGINE": "openai", "INCLUDE": str(panels), "OUT": str(tmp_path)},
-                "ARGS": f"base_url={server.base_url},full_tokens={FULL}",
+                "ARGS": f"base_url={server.base_url},grid=qwen2.5-vl,full_tokens={FULL}",
             },
             capture_output=True,
             text=True,

@@ -21,7 +21,7 @@ def in_order(body: dict[str, Any], _number: int) -> tuple[int, str]:
 
 def served(server: ScriptedServer, panels: Path, folder: Path, **changes: Any) -> Run:
     """A run on a scripted server; a key is asked for."""
-    given = {"model": "m", "base_url": server.base_url, "api_key_env": "ZOOM_KEY", **changes}
+    given = {"model": "m", "base_url": server.base_url, "grid": "qwen2.5-vl", "api_key_env": "ZOOM_KEY", **changes}
     return lmms_eval("ergo_openai", panels, folder, **given)
 
 

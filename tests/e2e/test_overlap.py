@@ -29,7 +29,7 @@ def turn_of(body: dict[str, Any]) -> int:
 def test_one_at_a_time_stays_one_at_a_time() -> None:
     events: list[str] = []
     with serving(lambda body, _number: (200, REPLIES[turn_of(body) - 1])) as server:
-        engine = OpenAIEngine("m", base_url=server.base_url, concurrency=1)
+        engine = OpenAIEngine("m", base_url=server.base_url, grid="qwen2.5-vl", concurrency=1)
 
         def open_episode() -> Episode:
             events.append("opened")
@@ -56,7 +56,7 @@ def test_window_and_overlap() -> None:
         return 200, REPLIES[turn_of(body) - 1]
 
     with serving(slow) as server:
-        engine = OpenAIEngine("m", base_url=server.base_url, concurrency=CONCURRENCY)
+        engine = OpenAIEngine("m", base_url=server.base_url, grid="qwen2.5-vl", concurrency=CONCURRENCY)
 
         def open_episode() -> Episode:
             nonlocal under_way, most_under_way

@@ -42,6 +42,7 @@ def test_the_conversation(panels: Path, tmp_path: Path) -> None:
             tmp_path / "run",
             model="ergo",
             base_url=server.base_url,
+            grid="qwen2.5-vl",
             prompts=constants,
             coarse_tokens=640,
             crop_tokens=640,

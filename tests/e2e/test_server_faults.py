@@ -17,11 +17,18 @@ from ergo_plugins.engines import EngineFault, Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
 from tests.e2e.lmms_runs import lmms_eval
-from tests.e2e.scripted_server import Script, serving
+from tests.e2e.scripted_server import Script, ScriptedServer, serving
 
 LOOK = "<think>there</think><zoom>[10, 10, 60, 60]</zoom>"
 ANSWER = "<think>seen</think><answer>B</answer>"
 QUESTION = split_question("Which one?\nA. this\nB. that")
+GRID = "qwen2.5-vl"
+NOBODY = "http://127.0.0.1:9/v1"
+
+
+def served(server: ScriptedServer) -> dict[str, str]:
+    """Options of an engine for a server that does not say which model it serves."""
+    return {"base_url": server.base_url, "grid": GRID}
 
 
 def in_order(body: dict[str, Any], _number: int = 0) -> tuple[int, str]:
@@ -40,7 +47,7 @@ def play(
     outcomes = {} if outcomes is None else outcomes
     image = Image.new("RGB", (640, 480), "navy")
     with serving(script, headers) as server:
-        engine = OpenAIEngine("m", base_url=server.base_url, concurrency=2, retry_delay_s=0.01, **options)
+        engine = OpenAIEngine("m", **served(server), concurrency=2, retry_delay_s=0.01, **options)
         jobs = [
             Job(f"task/test/{i}", lambda: zoom_episode(image, QUESTION, ZoomConfig(), engine.grid))
             for i in range(samples)
@@ -90,7 +97,7 @@ def test_a_hanging_server_is_given_up() -> None:
 
 
 def test_nobody_listens() -> None:
-    engine = OpenAIEngine("m", base_url="http://127.0.0.1:9/v1", attempts=2, retry_delay_s=0.01)
+    engine = OpenAIEngine("m", base_url=NOBODY, grid=GRID, attempts=2, retry_delay_s=0.01)
     image = Image.new("RGB", (64, 64))
     with pytest.raises(EngineFault, match=r"127\.0\.0\.1:9"):
         engine.play_one(lambda: zoom_episode(image, QUESTION, ZoomConfig(), engine.grid))
@@ -133,7 +140,7 @@ def test_what_was_finished_before_the_fault_is_kept() -> None:
 
 def test_images_are_sent_once_encoded_and_unchanged() -> None:
     with serving(in_order) as server:
-        engine = OpenAIEngine("m", base_url=server.base_url)
+        engine = OpenAIEngine("m", **served(server))
         image = Image.effect_noise((900, 700), 80).convert("RGB")
         engine.play_one(lambda: zoom_episode(image, QUESTION, ZoomConfig(), engine.grid))
         engine.close()
@@ -152,7 +159,7 @@ def test_lmms_eval_ends_with_an_error_and_goes_on_later(panels: Path, tmp_path: 
     def dies(body: dict[str, Any], number: int) -> tuple[int, Any]:
         return in_order(body) if number < 8 else FAULTS["500"]
 
-    options = {"model": "m", "coarse_tokens": 16, "attempts": 2, "retry_delay_s": 0.01, "concurrency": 2}
+    options = {"model": "m", "grid": GRID, "coarse_tokens": 16, "attempts": 2, "retry_delay_s": 0.01, "concurrency": 2}
     with serving(dies) as server:
         broken = lmms_eval("ergo_openai", panels, tmp_path, base_url=server.base_url, **options)
     assert broken.exit_code != 0

@@ -85,7 +85,8 @@ def check_messages(server: ScriptedServer) -> None:
 
 def test_a_server_is_shown_all_of_them_twice_and_the_stock_score_is_right(task: Path, tmp_path: Path) -> None:
     with serving(asks_for_all) as server:
-        run = evaluated("visionthink_openai", task, tmp_path, model="m", base_url=server.base_url, full_tokens=FULL)
+        engine = {"model": "m", "base_url": server.base_url, "grid": "qwen2.5-vl"}
+        run = evaluated("visionthink_openai", task, tmp_path, full_tokens=FULL, **engine)
     assert run.exit_code == 0, run.log
     assert len(server.requests) == 2 * len(DOCUMENTS)
     check_messages(server)
@@ -112,7 +113,8 @@ def test_a_server_is_shown_all_of_them_twice_and_the_stock_score_is_right(task: 
 def test_a_method_that_looks_at_one_refuses_by_name_before_anything_runs(task: Path, tmp_path: Path) -> None:
     method = "tool_zoom"
     with serving(asks_for_all) as server:
-        run = evaluated(f"{method}_openai", task, tmp_path, model="m", base_url=server.base_url)
+        engine = {"model": "m", "base_url": server.base_url, "grid": "qwen2.5-vl"}
+        run = evaluated(f"{method}_openai", task, tmp_path, **engine)
         assert server.requests == []
     assert run.exit_code != 0
     assert f"{TASK}/validation/1 has 2 images, and method {method} takes one image a sample" in run.log

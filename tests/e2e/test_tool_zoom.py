@@ -43,7 +43,8 @@ def image_of(part: dict[str, Any]) -> Image.Image:
 
 def test_a_zoom_into_a_zoom_with_a_server(panels: Path, tmp_path: Path) -> None:
     with serving(reply) as server:
-        run = evaluated(panels, tmp_path / "run", "tool_zoom_openai", f"model=m,base_url={server.base_url}")
+        arguments = f"model=m,base_url={server.base_url},grid=qwen2.5-vl"
+        run = evaluated(panels, tmp_path / "run", "tool_zoom_openai", arguments)
     assert run.exit_code == 0, run.log
     assert len(server.requests) == 3 * 12
     for entry in run.entries:

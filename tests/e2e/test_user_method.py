@@ -113,7 +113,7 @@ def test_vllm_says_the_same(installed: Path, panels: Path, tmp_path: Path) -> No
 
 def test_a_server_is_asked_with_its_three_images(installed: Path, panels: Path, tmp_path: Path) -> None:
     with serving(lambda _body, _number: (200, "<think>striped</think><answer>B</answer>")) as server:
-        engine = {"base_url": server.base_url}
+        engine = {"base_url": server.base_url, "grid": "qwen2.5-vl"}
         run = evaluated("ergo_openai", installed, panels, tmp_path / "served", **engine)
     assert run.exit_code == 0, run.log
     assert [entry["returned"] for entry in run.entries] == ["B"] * 12

@@ -55,7 +55,7 @@ def test_a_conversation_message_by_message(panels: Path, tmp_path: Path) -> None
         command = lmms_eval_command("visionthink_openai", panels, tmp_path, model="m", base_url=server.base_url)
         at = command.index("--model_args") + 1
         journal = tmp_path / "journal.jsonl"
-        command[at] = f"model=m,base_url={server.base_url},full_tokens={FULL},journal={journal}"
+        command[at] = f"model=m,base_url={server.base_url},grid=qwen2.5-vl,full_tokens={FULL},journal={journal}"
         done = subprocess.run(command, env=environment_of(), capture_output=True, text=True, timeout=600, check=False)
         run = Run(tmp_path, done.returncode, done.stdout + done.stderr)
     assert run.exit_code == 0, run.log
@@ -109,7 +109,7 @@ def test_a_conversation_message_by_message(panels: Path, tmp_path: Path) -> None
 
 def test_a_server_cannot_leave_the_newline_out_and_says_so() -> None:
     with serving(lambda _body, _number: (200, CALL)) as server:
-        options = {"base_url": server.base_url, "full_tokens": FULL, "newline": "reference"}
+        options = {"base_url": server.base_url, "grid": "qwen2.5-vl", "full_tokens": FULL, "newline": "reference"}
         model = open_model("m", engine="openai", method="visionthink", **options)
         with model, pytest.raises(EngineFault, match=r"writes messages by its own template; set newline=template"):
             model.ask(Image.new("RGB", (560, 560)), "Which colour?")
