@@ -23,6 +23,7 @@ from .methods.base import Method, Sample
 from .methods.prompts import read_prompts
 from .outside.image_files import ImageValue, open_image, path_of
 from .outside.journal import Journal, JournalMismatch
+from .outside.published_prompts import prompts_path
 
 TASK = "ask"
 """What the questions of a journal are called, where no benchmark asks them."""
@@ -219,7 +220,8 @@ def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, 
         model: folder, hub id, or the name that a server knows.
         engine: ``hf``, ``vllm`` or ``openai``.
         method: its name (`methods.known_methods`).
-        options: fields of the method's configuration (``prompts`` may be a file); all others are the engine's.
+        options: fields of the method's configuration (``prompts`` may be a file or a published name); all others
+            are the engine's.
 
     Raises:
         ValueError: an unknown engine or method, or a value that is refused.
@@ -241,5 +243,5 @@ def configured(method: Method, options: Mapping[str, Any]) -> tuple[Any, dict[st
     own = {one.name for one in fields(method.config)}
     given = {name: value for name, value in options.items() if name in own}
     if isinstance(given.get("prompts"), str | Path):
-        given["prompts"] = read_prompts(given["prompts"], get_type_hints(method.config)["prompts"])
+        given["prompts"] = read_prompts(prompts_path(given["prompts"]), get_type_hints(method.config)["prompts"])
     return method.config(**given), {name: value for name, value in options.items() if name not in own}

@@ -2,7 +2,7 @@
 # What asking costs, measured: one model on one task, answering from the small image, always shown the whole one as well,
 # from the whole one alone, and as it pleases; then one table (ergo cost). 80 GB for a 7B; hours not yet measured.
 #   bash recipes/cost_visionthink.sh Senqiao/VisionThink-Efficient [task]       default: chartqa
-# ENGINE (vllm, hf or openai), ARGS (more --model_args, as prompts=VisionThink,base_url=…), LIMIT, INCLUDE (folder of own
+# ENGINE (vllm, hf or openai), ARGS (more --model_args, as prompts=visionthink,base_url=…), LIMIT, INCLUDE (folder of own
 # tasks), OUT. Seconds are those of a sample among CONCURRENCY others (1: nothing waits for anything). Killed, it goes on
 # where it stopped when started again with the same settings.
 set -euo pipefail

@@ -19,7 +19,8 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 
 # one stamp a part, so that a part that came with another command is not installed again
-recipe=$(cat constraints/cpu.txt setup.py recipes/environment.sh | sha256sum | cut -c1-12)
+recipe=$(cat constraints/cpu.txt setup.py recipes/environment.sh |
+    "$venv/bin/python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:12])')
 stamp() { echo "$venv/.ergo-$recipe-$1"; }
 extras="" vllm_cpu="" missing=()
 for part in base "$@"; do

@@ -3,8 +3,8 @@
 # TP=n splits one over n (n divides the 28 heads and the KV heads: 1, 2 or 4), DP times TP GPUs in all.
 #   bash recipes/eval_ergo_7b.sh [tasks]          default: the certain benchmarks of the paper
 #   BASELINE=1 bash recipes/eval_ergo_7b.sh       the plain single-pass model at 16384 tokens, same code
-# MODEL (folder or hub id), TOKENS (budget of each view, 640), DP, TP, CONCURRENCY, PROMPTS (for nota-ai/ERGO-7B: the file
-# src/ergo/const.py of its repository, so that it is asked what it was trained on), OUT, LIMIT.
+# MODEL (folder or hub id), TOKENS (budget of each view, 640), DP, TP, CONCURRENCY, PROMPTS (for nota-ai/ERGO-7B
+# ergo-7b, or the file src/ergo/const.py of its repository, so that it is asked what it was trained on), OUT, LIMIT.
 # Killed, it goes on where it stopped when started again with the same settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -15,9 +15,9 @@ python=${PYTHON:-python}
 
 "$python" -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' ||
     { echo "No CUDA GPU in sight of '$python'. On a CPU, see recipes/quickstart.sh" >&2; exit 1; }
-[ -z "${PROMPTS:-}" ] || [ -f "$PROMPTS" ] || { echo "PROMPTS=$PROMPTS is not a file" >&2; exit 1; }
+[ -z "${PROMPTS:-}" ] || [ "$PROMPTS" = ergo-7b ] || [ -f "$PROMPTS" ] || { echo "PROMPTS=$PROMPTS is not a file" >&2; exit 1; }
 [ "$model" != nota-ai/ERGO-7B ] || [ -n "${PROMPTS:-}" ] || [ -n "${BASELINE:-}" ] ||
-    echo "Note: without PROMPTS=…/const.py the released checkpoint is asked in our words, not in those of its training." >&2
+    echo "Note: without PROMPTS=ergo-7b the released checkpoint is asked in our words, not in those of its training." >&2
 
 args="model=$model,tensor_parallel_size=${TP:-1},concurrency=${CONCURRENCY:-$((64 * ${DP:-1}))}"
 [ "${DP:-1}" = 1 ] || args+=",data_parallel_size=$DP"

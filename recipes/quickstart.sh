@@ -7,7 +7,8 @@
 # recipes/tiny/prove.sh recorded. Interrupted, it goes on where it stopped; with FRESH=1 it begins anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=$(realpath -m "${OUT:-runs/quickstart}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/quickstart}")
 steps=${STEPS:-16}
 python=${VENV:-.venv}/bin/python
 case ${1:-} in "" | --control) ;; *) echo "Usage: bash recipes/quickstart.sh [--control], not: $*" >&2; exit 1 ;; esac

@@ -16,7 +16,7 @@ collect_ray_variables() {
             NCCL_* | VLLM_* | OMP_NUM_THREADS | TOKENIZERS_PARALLELISM | PYTHONWARNINGS) ;;
             *) continue ;;
         esac
-        if [[ ${name^^} == *_@(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)?(_*) || $value == *://*:*@* ]]; then
+        if [[ $(tr a-z A-Z <<< "$name") == *_@(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS)?(_*) || $value == *://*:*@* ]]; then
             kept_back+=" $name"
             continue
         fi
@@ -28,6 +28,8 @@ collect_ray_variables() {
         echo "Not handed to the Ray cluster, being secret:$kept_back. Export them before 'ray start', on every node." >&2
 }
 
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+
 # absolute_paths SETTING…: fills the array settings with the same, relative paths made absolute (from this folder).
 # A path is what verl or we call so: …_dir, …_files, and prompts or path where such a file or folder is there (a path
 # may also be a hub id or a pkg:// address). Lists are left as they are.
@@ -37,8 +39,8 @@ absolute_paths() {
     for setting; do
         key=${setting%%=*} value=${setting#*=}
         case $key in
-            *_dir | *_files) [[ $value == @(/*|*://*|\[*|null|"") ]] || setting=$key=$(realpath -m "$value") ;;
-            *.path | *.prompts | *_path) [[ $value == /* ]] || [ ! -e "$value" ] || setting=$key=$(realpath "$value") ;;
+            *_dir | *_files) [[ $value == @(/*|*://*|\[*|null|"") ]] || setting=$key=$(absolute "$value") ;;
+            *.path | *.prompts | *_path) [[ $value == /* ]] || [ ! -e "$value" ] || setting=$key=$(absolute "$value") ;;
         esac
         settings+=("$setting")
     done

@@ -12,7 +12,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 recipe=train_ergo_7b
 if [ -f "recipes/${1:-}.yaml" ]; then recipe=$1; shift; fi
-out=$(realpath -m "${OUT:-runs/$recipe}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/$recipe}")
 python=${PYTHON:-python}
 flash_attn="pip install 'setuptools>=77,<81' wheel ninja psutil packaging && pip install flash-attn==2.8.3 --no-build-isolation"
 source recipes/ray_settings.sh
@@ -30,9 +31,9 @@ source recipes/ray_settings.sh
     { echo "JUDGE_URL=$JUDGE_URL is another machine on each of the $NODES nodes: give the judge's own address" >&2; exit 1; }
 
 # Ray's processes may run in another folder and know nothing of this shell (ray_settings.sh)
-data=$(realpath "$DATA")
+data=$(absolute "$DATA")
 model=${MODEL:-}
-[ ! -d "$model" ] || model=$(realpath "$model")
+[ ! -d "$model" ] || model=$(absolute "$model")
 mkdir -p "$out/metrics"
 export VERL_FILE_LOGGER_PATH="$out/metrics/$(date +%s).jsonl" TENSORBOARD_DIR="$out/tensorboard"
 collect_ray_variables

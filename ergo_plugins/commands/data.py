@@ -24,6 +24,7 @@ from ..data.sources import Reader, Source
 from ..methods import tool_method
 from ..methods.base import Sample
 from ..methods.prompts import read_prompts
+from ..outside.published_prompts import prompts_path
 from ..usage import CommandError
 from . import sft
 
@@ -101,7 +102,7 @@ def _first_turn(args: argparse.Namespace) -> FirstTurn:
     """What the tool's method says first: its episode is started on an image of nothing, for the words."""
     method = tool_method()[0]
     kind = get_type_hints(method.config)["prompts"]
-    given = {"prompts": read_prompts(args.prompts, kind)} if args.prompts else {}
+    given = {"prompts": read_prompts(prompts_path(args.prompts), kind)} if args.prompts else {}
     coordinates: Coordinates = args.coordinates or ("relative" if args.factor == 32 else "absolute")
     grid = VisionGrid(factor=args.factor, coordinates=coordinates)
 

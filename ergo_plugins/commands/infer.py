@@ -23,6 +23,7 @@ from ..methods import DEFAULT, known_methods, method_named
 from ..methods.base import Method, Sample
 from ..methods.prompts import read_prompts
 from ..outside.image_files import open_image, pictures_in
+from ..outside.published_prompts import PUBLISHED, prompts_path
 from ..report.told import as_text, save
 from ..usage import CommandError
 
@@ -65,7 +66,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     options = [
         own.add_argument("--coarse-tokens", type=int, metavar="N", help="budget of the whole image; the method's own"),
         own.add_argument("--crop-tokens", type=int, metavar="N", help="budget of a crop; the method's own"),
-        own.add_argument("--prompts", type=Path, metavar="FILE", help="a .yaml, or the constants of a .py file"),
+        own.add_argument(
+            "--prompts",
+            type=Path,
+            metavar="FILE_OR_NAME",
+            help=f"a .yaml, a .py file's constants, or {', '.join(PUBLISHED)}",
+        ),
         own.add_argument("--resample", choices=tuple(RESAMPLERS), help="filter of the views; the method's own"),
         own.add_argument("--zoom", choices=("on", "off"), help="off: one turn, for comparison"),
     ]
@@ -231,7 +237,7 @@ def _method(args: argparse.Namespace) -> tuple[Method, Any]:
         raise CommandError(f"the method {method.name} has no --{unknown[0].replace('_', '-')}")
     try:
         if args.prompts:
-            given["prompts"] = read_prompts(args.prompts, hints["prompts"])
+            given["prompts"] = read_prompts(prompts_path(args.prompts), hints["prompts"])
         return method.variant(method.config(**given))
     except FileNotFoundError as error:
         raise CommandError(f"there is no prompts file {args.prompts}") from error

@@ -26,6 +26,7 @@ from ..methods.base import Method, Sample
 from ..methods.prompts import configured
 from ..outside.image_files import open_image
 from ..outside.processors import load_processor
+from ..outside.published_prompts import prompts_path
 from ..report.read.rows import Run
 from ..usage import CommandError
 from .report import open_run, telling_what_is_unreadable
@@ -200,7 +201,7 @@ def _episode(args: argparse.Namespace, run: Run | None, default: str = DEFAULT) 
             raise CommandError(f"{args.episode} has no ergo: block with 'method' and 'episode'")
         method = method_named(block.get("method", default))
         settings = block.get("episode", block.get(OLD_NAME_OF_EPISODE)) or {}
-        return method.variant(configured(method.config, settings, f"{args.episode}: episode"))
+        return method.variant(configured(method.config, settings, f"{args.episode}: episode", prompts_path))
     if run is None:
         method = method_named(default)
         return method.variant(method.config())
@@ -209,7 +210,7 @@ def _episode(args: argparse.Namespace, run: Run | None, default: str = DEFAULT) 
         raise CommandError(f"{run.name} does not say how it was played; give --episode with the recipe of the run")
     method = method_named(str(known["method"]))
     names = [one.name for one in fields(method.config)]
-    return method.variant(configured(method.config, {n: known[n] for n in names if n in known}, run.name))
+    return method.variant(configured(method.config, {n: known[n] for n in names if n in known}, run.name, prompts_path))
 
 
 class _Writer:

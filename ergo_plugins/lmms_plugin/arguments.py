@@ -12,6 +12,7 @@ from ..engines import engine_class
 from ..methods import DEFAULT, known_methods, method_named
 from ..methods.base import Method
 from ..methods.prompts import PromptTexts, read_prompts
+from ..outside.published_prompts import prompts_path
 from .values import WrongArgument, as_kind, kinds_of
 
 _RUN = {"method": str, "journal": str, "previews": int}
@@ -163,7 +164,7 @@ def _config(method: Method, given: Mapping[str, Any]) -> Any:
             kind = hints[one.name]
             if _is_prompts(kind):
                 if one.name in given:
-                    values[one.name] = read_prompts(as_kind(one.name, given[one.name], str), kind)
+                    values[one.name] = read_prompts(prompts_path(as_kind(one.name, given[one.name], str)), kind)
             elif _is_group(kind):
                 names = {f.metadata.get("argument", f.name): f.name for f in fields(kind)}
                 inner = get_type_hints(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -80,19 +80,22 @@ def read_prompts(path: str | Path, kind: type[P]) -> P:
     raise ValueError(f"prompts are read from a .yaml{' or .py' if kind.constants else ''} file, got {path}")
 
 
-def configured(kind: Any, given: Any, where: str) -> Any:
+def configured(kind: Any, given: Any, where: str, found: Callable[[str], Path] = Path) -> Any:
     """A method's configuration from a plain mapping; its prompts may be the path of a file.
+
+    Args:
+        found: where the prompts of a name or path lie (`outside.published_prompts.prompts_path`).
 
     Raises:
         ValueError: an unknown or missing key, or a value its dataclass refuses; the message names the place.
         FileNotFoundError: there is no such file of prompts.
     """
-    return build(kind, given, where, _prompts_in_a_file)
 
+    def in_a_file(kind: Any, given: Any) -> Any:
+        is_named = isinstance(kind, type) and issubclass(kind, PromptTexts) and isinstance(given, str)
+        return read_prompts(found(given), kind) if is_named else None
 
-def _prompts_in_a_file(kind: Any, given: Any) -> Any:
-    is_named = isinstance(kind, type) and issubclass(kind, PromptTexts) and isinstance(given, str)
-    return read_prompts(Path(given), kind) if is_named else None
+    return build(kind, given, where, in_a_file)
 
 
 def _from_yaml(path: Path, kind: type[P]) -> P:

@@ -22,6 +22,7 @@ from ..core.turns import Player, Reply
 from ..methods import OLD_NAME_OF_EPISODE, tool_method
 from ..methods.base import Sample
 from ..methods.prompts import configured
+from ..outside.published_prompts import prompts_path
 from .messages import Said, read_messages
 from .originals import Originals
 from .records import ASKED, FAULT, OUTCOME, UNANSWERED
@@ -61,7 +62,7 @@ class ErgoCropTool(BaseTool):
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
         self.method = METHOD
         zoom = config.get(OLD_NAME_OF_EPISODE, {})
-        self.zoom = configured(self.method.config, zoom, f"config.{OLD_NAME_OF_EPISODE}")
+        self.zoom = configured(self.method.config, zoom, f"config.{OLD_NAME_OF_EPISODE}", prompts_path)
         if self.method.variant(self.zoom)[0] is not self.method:
             raise ValueError("config.zoom: another method than the tool's, which leaves it nothing to do")
         self.grid = build(VisionGrid, config.get("grid", {}), "config.grid")

@@ -11,6 +11,7 @@ from ..methods import DEFAULT, OLD_NAME_OF_EPISODE, method_named
 from ..methods.base import Method
 from ..methods.prompts import configured
 from ..outside.judge import JudgeConfig
+from ..outside.published_prompts import prompts_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ class Settings:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{where}.method: {error}") from error
         name = OLD_NAME_OF_EPISODE if OLD_NAME_OF_EPISODE in block else "episode"
-        asked, episode = method.variant(configured(method.config, block.get(name, {}), f"{where}.{name}"))
+        asked, episode = method.variant(configured(method.config, block.get(name, {}), f"{where}.{name}", prompts_path))
         reward = build(method.reward, block.get("reward", {}), f"{where}.reward")
         if asked is not method:
             reward = asked.reward(**{f.name: getattr(reward, f.name) for f in fields(asked.reward)})

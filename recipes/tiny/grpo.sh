@@ -6,13 +6,14 @@
 # 24 CPUs and a GPU in its books (they may be logical).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "$OUT")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "$OUT")
 steps=${STEPS:-8}
 python=${VENV:-.venv}/bin/python
 source recipes/ray_settings.sh
 export VERL_PLATFORM=ergo_cpu OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 RAY_DEDUP_LOGS=0
-policy=$(realpath -m "$POLICY")
+policy=$(absolute "$POLICY")
 [ -f "$policy/model.safetensors" ] || { echo "There is no policy in $policy" >&2; exit 1; }
 mkdir -p "$out/metrics"
 

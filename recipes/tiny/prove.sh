@@ -5,7 +5,8 @@
 #   bash recipes/tiny/prove.sh [EXPERIMENT...]    SEEDS="0 1 2" STEPS=16 SCENES=1024, results in OUT=runs/prove
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/prove}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/prove}")
 python=${VENV:-.venv}/bin/python
 export steps=${STEPS:-16} scenes=${SCENES:-1024} out python
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore

@@ -4,7 +4,8 @@
 #   bash recipes/tiny/prove_egm.sh [EXPERIMENT...]    SEEDS="0 1 2" STEPS=24 PLACES=1024, results in OUT=runs/prove_egm
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/prove_egm}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/prove_egm}")
 python=${VENV:-.venv}/bin/python
 export STEPS=${STEPS:-24} PLACES=${PLACES:-1024} out python
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore

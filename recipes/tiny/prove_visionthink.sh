@@ -5,7 +5,8 @@
 # Experiments that end in _90 start from a policy that asks nine times in ten.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/prove_visionthink}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/prove_visionthink}")
 python=${VENV:-.venv}/bin/python
 export STEPS=${STEPS:-16} QUESTIONS=${QUESTIONS:-1024} out python
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore

@@ -7,7 +7,8 @@
 # it stopped; FRESH=1 begins anew. What else can be set stands in recipes/tiny/grpo.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/tiny_egm}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/tiny_egm}")
 python=${VENV:-.venv}/bin/python
 kind=${KIND:-colour}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore

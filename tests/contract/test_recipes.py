@@ -26,6 +26,27 @@ def test_script_is_valid_and_strict(script: Path) -> None:
     assert os.access(script, os.X_OK)
 
 
+GNU_ONLY = re.compile(
+    r"\b(realpath|readlink -f|sha256sum|md5sum|nproc|tac|shuf|numfmt|flock|setsid|timeout|free|mapfile|readarray)\b"
+    r"(?=[ )|;]|$)|\bsed -i\b|\bgrep -[a-zA-Z]*P|\bstat -c|\bdate -d|\bxargs -r|\bsort -V|\bbase64 -w|\bcp -[a-z]*t\b"
+    r"|\bfind .*-printf|\bhead -n -|\bdeclare -A|/proc/|\$\{\w+(\^\^|,,)\}"
+)
+"""Commands and options of GNU, Linux or a bash younger than macOS has."""
+
+
+@pytest.mark.parametrize("script", [*SCRIPTS, ROOT / ".ci/run"], ids=lambda path: path.name)
+def test_a_script_asks_for_nothing_that_only_linux_has(script: Path) -> None:
+    lines = [line for line in script.read_text().splitlines() if not line.lstrip().startswith("#")]
+    assert [line for line in lines if GNU_ONLY.search(line)] == []
+
+
+@pytest.mark.parametrize(
+    "line", ['out=$(realpath -m "$1")', "x=$(cat a | sha256sum | cut -c1-12)", "sed -i s/a/b/ f", "d=$(readlink -f x)"]
+)
+def test_such_a_command_would_be_found(line: str) -> None:
+    assert GNU_ONLY.search(line)
+
+
 def test_the_gpu_recipe_refuses_a_machine_without_one() -> None:
     refused = subprocess.run(
         ["bash", ROOT / "recipes/eval_ergo_7b.sh"],
