@@ -36,6 +36,14 @@ def test_both_conventions_are_learned_in_every_seed() -> None:
     assert round(min(values("thousandths", "greedy right")), 3) in (0.935, 0.936)
 
 
+def test_the_third_seed_needs_more_steps() -> None:
+    longer = json.loads((TINY / "proof_egm" / "thousandths_32_steps_seed_2.json").read_text(encoding="utf-8"))
+    found = longer["colour"]["greedy"]
+    assert longer["n"] == 1024
+    assert (f"{found['iou']:.3f}", f"{found['right']:.3f}") == ("0.980", "0.980")
+    assert "with 32 steps" in TEXT
+
+
 def test_figures_in_words_are_those_of_the_runs() -> None:
     told = {
         "0.152": values("shuffled", "sampled iou"),
