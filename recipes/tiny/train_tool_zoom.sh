@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Watch a small policy learn where to look and when it has seen enough: GRPO with n-turn zoom in stock verl on a CPU, then what
 # it does with questions it has not seen. Under 10 minutes on 2 cores, 8 GB of memory.
-#   bash recipes/tiny/train_tool_zoom.sh [verl settings]    STEPS=32 QUESTIONS=1024, results in OUT=runs/tiny_tool_zoom
+#   bash recipes/tiny/train_tool_zoom.sh [verl settings]    STEPS=24 QUESTIONS=1024, results in OUT=runs/tiny_tool_zoom
 # Killed, it goes on where it stopped; FRESH=1 begins anew. What else can be set stands in recipes/tiny/grpo.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -9,7 +9,7 @@ absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
 out=$(absolute "${OUT:-runs/tiny_tool_zoom}")
 python=${VENV:-.venv}/bin/python
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
-export POLICY=${POLICY:-recipes/tiny/tool_zoom_policy} STEPS=${STEPS:-32}
+export POLICY=${POLICY:-recipes/tiny/tool_zoom_policy} STEPS=${STEPS:-24}
 [ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_tool_zoom_policy.sh" >&2; exit 1; }
 
 [ -z "${FRESH:-}" ] || rm -rf "$out"
