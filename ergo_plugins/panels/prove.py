@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -142,6 +142,38 @@ def keep(written: Mapping[str, str], *folders: Path | None) -> None:
         for name, text in written.items():
             if text:
                 (folder / name).write_text(text)
+
+
+def tell(
+    said: str,
+    script: str,
+    read: Callable[[Path], tuple[Any, str]],
+    curves: Sequence[str],
+    plots: Mapping[str, tuple[Sequence[str], str, str]],
+) -> None:
+    """The command of a proof whose runs have ``after.json``: results, table, curves, plots, beside the runs and kept.
+
+    Args:
+        said: what the command says of itself.
+        script: which made the runs.
+        read: the results of a folder of runs, plain enough for JSON, and their table.
+        curves: names of metrics by step.
+        plots: by file name the experiments, the metric, and what is said of it.
+    """
+    parser = argparse.ArgumentParser(description=said, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help=f"the folder of {script}")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER")
+    arguments = parser.parse_args()
+    results, table_of_results = read(arguments.out)
+    steps = trained_steps(arguments.out, "after.json", curves)
+    written = {
+        "results.json": json.dumps(results, indent=2) + "\n",
+        "table.md": table_of_results,
+        "curves.json": json.dumps(steps, indent=1) + "\n",
+        **{name: plot(steps, experiments, metric, about) for name, (experiments, metric, about) in plots.items()},
+    }
+    keep(written, arguments.out, arguments.keep)
+    print(table_of_results)
 
 
 def recorded_control(results: Results) -> dict[str, Any]:

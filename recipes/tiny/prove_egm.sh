@@ -24,10 +24,15 @@ run() {
     [ ! -e "$folder/after.json" ] || return 0
     chosen=$(settings "$1")
     case $1 in thousandths) policy=recipes/tiny/egm_policy_qwen3 ;; dotted | covered) kind=$1 ;; esac
+    # the same policy is measured once, not before each run
+    local before=$out/before_$(basename "$policy")_$kind.json
+    mkdir -p "$folder"
+    [ ! -e "$before" ] || [ -e "$folder/before.json" ] || cp "$before" "$folder/before.json"
     # shellcheck disable=SC2086  # settings are words
     OUT=$folder KIND=$kind POLICY=$policy SKIP_INSTALL=1 FRESH="" RAY_FOLDER="${TMPDIR:-/tmp}/ergo_$1_$2" \
         bash recipes/tiny/train_egm.sh "trainer.save_freq=$STEPS" "data.seed=$2" "actor_rollout_ref.rollout.seed=$2" \
         $chosen > "$folder.log" 2>&1
+    [ -e "$before" ] || cp "$folder/before.json" "$before"
     rm -rf "$folder/checkpoints" "$folder/rollouts" "$folder/places"
     echo "$1, seed $2: done"
 }

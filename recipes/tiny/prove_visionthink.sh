@@ -29,10 +29,15 @@ run() {
     [ ! -e "$folder/after.json" ] || return 0
     chosen=$(settings "$1")
     [[ $1 != *_90 ]] || policy=$out/calls_90
+    # the same policy is measured once, not before each run
+    local before=$out/before_$(basename "$policy").json
+    mkdir -p "$folder"
+    [ ! -e "$before" ] || [ -e "$folder/before.json" ] || cp "$before" "$folder/before.json"
     # shellcheck disable=SC2086  # settings are words
     OUT=$folder POLICY=$policy SKIP_INSTALL=1 FRESH="" RAY_FOLDER="${TMPDIR:-/tmp}/ergo_$1_$2" \
         bash recipes/tiny/train_visionthink.sh "trainer.save_freq=$STEPS" "data.seed=$2" \
         "actor_rollout_ref.rollout.seed=$2" $chosen > "$folder.log" 2>&1
+    [ -e "$before" ] || cp "$folder/before.json" "$before"
     rm -rf "$folder/checkpoints" "$folder/rollouts" "$folder/questions"
     echo "$1, seed $2: done"
 }

@@ -8,13 +8,12 @@ of them to a folder.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, keep, plot, trained_steps
+from ..prove import cell, interval, tell
 
 EXPERIMENTS = {
     "conditional": "rule conditional",
@@ -103,22 +102,11 @@ def table(before: dict[str, Any], results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder of prove_visionthink.sh")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER")
-    arguments = parser.parse_args()
-    before, results = collect(arguments.out)
-    steps = trained_steps(arguments.out, "after.json", CURVES)
-    written = {
-        "results.json": json.dumps({"before": before, "experiments": results}, indent=2) + "\n",
-        "table.md": table(before, results),
-        "curves.json": json.dumps(steps, indent=1) + "\n",
-        **{name: plot(steps, experiments, metric, said) for name, (experiments, metric, said) in PLOTS.items()},
-    }
-    keep(written, arguments.out, arguments.keep)
-    print(written["table.md"])
+def read(out: Path) -> tuple[Any, str]:
+    """Results of the runs in a folder with those before training, and their table."""
+    before, results = collect(out)
+    return {"before": before, "experiments": results}, table(before, results)
 
 
 if __name__ == "__main__":
-    main()
+    tell(__doc__ or "", "prove_visionthink.sh", read, CURVES, PLOTS)

@@ -8,13 +8,12 @@ all of them to a folder.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, keep, plot, trained_steps
+from ..prove import cell, interval, tell
 from .world import Kind
 
 EXPERIMENTS: dict[str, tuple[str, Kind]] = {
@@ -95,22 +94,11 @@ def table(results: Results) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="the folder of prove_egm.sh")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER")
-    arguments = parser.parse_args()
-    results = collect(arguments.out)
-    steps = trained_steps(arguments.out, "after.json", CURVES)
-    written = {
-        "results.json": json.dumps(results, indent=2) + "\n",
-        "table.md": table(results),
-        "curves.json": json.dumps(steps, indent=1) + "\n",
-        **{name: plot(steps, experiments, metric, said) for name, (experiments, metric, said) in PLOTS.items()},
-    }
-    keep(written, arguments.out, arguments.keep)
-    print(written["table.md"])
+def read(out: Path) -> tuple[Any, str]:
+    """Results of the runs in a folder, and their table."""
+    results = collect(out)
+    return results, table(results)
 
 
 if __name__ == "__main__":
-    main()
+    tell(__doc__ or "", "prove_egm.sh", read, CURVES, PLOTS)

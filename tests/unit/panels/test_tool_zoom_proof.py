@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 TINY = Path(__file__).resolve().parents[3] / "recipes" / "tiny"
@@ -29,3 +30,12 @@ def test_figures_in_words_are_those_of_the_table() -> None:
 def test_several_zooms_settle_what_one_cannot() -> None:
     assert float(row("none: held to one zoom")[3]) <= 0.3
     assert float(row("n-turn zoom")[3]) >= 0.95
+
+
+def test_another_seed_says_the_same() -> None:
+    found = json.loads((TINY / "proof_tool_zoom" / "seed_1_after.json").read_text(encoding="utf-8"))
+    best = found["greedy"]
+    assert found["n"] == 1024
+    assert f"ends at {best['accuracy_one']:.3f} right\nwith {best['calls_one']:.3f} crops" in TEXT
+    assert f"at {best['accuracy_two']:.3f} with {best['calls_two']:.3f} crops" in TEXT
+    assert best["accuracy_two"] >= 0.95

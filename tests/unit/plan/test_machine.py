@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import omegaconf
 import pytest
 
 from ergo_plugins.plan.machine import Lack, Machine, lacks
 from ergo_plugins.plan.runs import Run
 from tests.unit.plan.test_memory import RUN
-
-omegaconf = pytest.importorskip("omegaconf")
 
 LARGE = Machine((79.1,) * 8, 500.0, lambda _folder: 1000.0, lambda _name: True, lambda _url: "")
 NOWHERE = {"train_files": "???", "val_files": "???"}
