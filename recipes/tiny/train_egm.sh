@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Watch a small policy learn to say where something is, from the overlap of its boxes alone: GRPO with EGM's reward in
 # stock verl on a CPU, then figures on places it has not seen. Under 10 minutes on 2 cores, 8 GB of memory.
-#   bash recipes/tiny/train_egm.sh [verl settings]    STEPS=24 PLACES=1024 KIND=colour, results in OUT=runs/tiny_egm
+#   bash recipes/tiny/train_egm.sh [verl settings]    STEPS=32 PLACES=1024 KIND=colour, results in OUT=runs/tiny_egm
 # KIND=dotted: expressions that have to be thought about; KIND=covered: boxes of all of a tile that another one hides in
 # part. POLICY=recipes/tiny/egm_policy_qwen2_5 writes pixels of its view instead of thousandths. Killed, it goes on where
 # it stopped; FRESH=1 begins anew. What else can be set stands in recipes/tiny/grpo.sh.
@@ -12,7 +12,7 @@ out=$(absolute "${OUT:-runs/tiny_egm}")
 python=${VENV:-.venv}/bin/python
 kind=${KIND:-colour}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
-export POLICY=${POLICY:-recipes/tiny/egm_policy_qwen3} STEPS=${STEPS:-24}
+export POLICY=${POLICY:-recipes/tiny/egm_policy_qwen3} STEPS=${STEPS:-32}
 [ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_egm_policy.sh" >&2; exit 1; }
 
 [ -z "${FRESH:-}" ] || rm -rf "$out"
