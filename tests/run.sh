@@ -14,7 +14,7 @@ pytest=("$bin/python" -m pytest --durations=15)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 
-# the processes of verl mostly wait for one another: about half of its runs go beside the rest. Ray would give its workers
+# the processes of verl mostly wait for one another: all of its long runs go beside the rest. Ray would give its workers
 # the lowest priority, so that the longer half got what the other one left, and then a core stood idle
 export RAY_worker_niceness=0
 log=$(mktemp)

@@ -79,6 +79,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_rows(tmp_path_factory.mktemp("rows"))
 
 
+@pytest.mark.beside
 def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(lambda number, *_: 500 if number % 5 == 0 else "<answer>A</answer>") as judge:
         run = verl(
@@ -108,6 +109,7 @@ def fails_for_a_quarter(number: int, _: str, images: list[Image.Image]) -> Any:
     return (500, None, "dots, I guess")[number % 3] if fails else "<answer>B</answer>"
 
 
+@pytest.mark.beside
 def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(fails_for_a_quarter) as judge:
         run = verl(
@@ -128,6 +130,7 @@ def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: 
     assert run.trained == []
 
 
+@pytest.mark.beside
 def test_a_share_may_be_lost_in_training_and_nothing_in_validation(rows: Path, tmp_path: Path) -> None:
     """Stock verl counts a validation sample that failed as a wrong answer."""
     damaged = tmp_path / "damaged.png"
