@@ -42,8 +42,10 @@ setup(
         "dev": [
             "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from
             "hypothesis>=6.100",
+            "ipykernel>=7",  # what a notebook runs in
             "levenshtein>=0.25",  # a stock task imports it
             "mypy>=1.14",
+            "nbclient>=0.10",  # runs docs/zoom.ipynb
             "playwright>=1.50",  # drives a real browser; the browser is the system's
             "pytest>=8",
             "pytest-timeout>=2",

@@ -17,7 +17,7 @@ from .usage import CommandError
 
 COMMANDS = (
     *("doctor", "plan", "infer", "demo", "report", "summary", "compare"),
-    *("pareto", "grounding", "judge", "cost", "data"),
+    *("pareto", "grounding", "analyse", "judge", "cost", "data"),
 )
 """Modules in `commands`, in the order of the help. None imports a host or torch when it is imported."""
 

@@ -16,8 +16,8 @@ from .core.images import to_rgb
 from .core.outcome import Outcome
 from .core.questions import split_question
 from .core.record import Entry, sample_key
-from .core.turns import Episode, Reply, Turn, watched
-from .engines import Engine, Job, open_engine, options_for_images
+from .core.turns import Episode, Partial, Reply, Turn, watched
+from .engines import Engine, Job, open_engine, options_for_images, options_of
 from .methods import DEFAULT, method_named
 from .methods.base import Method, Sample
 from .methods.prompts import read_prompts
@@ -98,17 +98,24 @@ class Model:
         (answer,) = self.ask_many([(image, question)])
         return answer[1]
 
-    def watch(self, image: ImageValue, question: str) -> Iterator[Turn | Reply | Answer]:
-        """Ask one question and see how it goes: each turn as it is asked, each reply as it comes, and last the answer.
+    def watch(self, image: ImageValue, question: str) -> Iterator[Turn | Partial | Reply | Answer]:
+        """Ask one question and see how it goes: each turn as it is asked, its reply while it grows, the reply, and last
+        the answer.
+
+        A reply under way comes from an engine that can stream, as often as it is waited for: who is slower than the
+        model is told of fewer, longer parts. The answer is the same as that of `ask`.
 
         Raises:
             OSError, ValueError, EngineFault: as of `ask`.
         """
-        events: SimpleQueue[Turn | Reply | Answer | BaseException] = SimpleQueue()
+        events: SimpleQueue[Turn | Partial | Reply | Answer | BaseException] = SimpleQueue()
 
         def play() -> None:
             try:
-                outcome = self.engine.play_one(lambda: watched(self._episode(image, question), events.put))
+                outcome = self.engine.play_one(
+                    lambda: watched(self._episode(image, question), events.put),
+                    heard=lambda text: events.put(Partial(text)),
+                )
             except BaseException as error:  # noqa: BLE001 - raised where the answer is waited for
                 events.put(error)
             else:
@@ -121,6 +128,8 @@ class Model:
                 event = events.get()
                 if isinstance(event, BaseException):
                     raise event
+                if isinstance(event, Partial) and not events.empty():
+                    continue  # what comes next holds it
                 yield event
                 if isinstance(event, Answer):
                     return
@@ -230,6 +239,13 @@ def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, 
     """
     chosen = method_named(method)
     config, engine_options = configured(chosen, options)
+    known = set(options_of(engine)) - {"model"}
+    if strange := sorted(set(engine_options) - known):
+        own = sorted(one.name for one in fields(chosen.config))
+        raise TypeError(
+            f"open_model has no option {', '.join(strange)}; the method {chosen.name} has {', '.join(own)}, "
+            f"and the engine {engine} {', '.join(sorted(known))}"
+        )
     images = options_for_images(engine, chosen.images)
     return Model(open_engine(engine, model=str(model), **{**images, **engine_options}), chosen, config)
 

@@ -12,4 +12,5 @@ make() { [ -e "$pictures/$1/questions.jsonl" ] || "$bin/python" -m "ergo_plugins
 make panels make_data --samples 12
 make asking asking.make_data --count 12
 make places locate.make_data --count 12
+make zooming zooming.make_data --count 12
 exec "$bin/ergo" demo --choices recipes/tiny/demo.yaml "$@"

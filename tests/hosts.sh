@@ -41,7 +41,7 @@ if [ -z "${VERL:-}" ]; then
     without+=('--ignore-glob=tests/*/test_verl*')
     while read -r file; do without+=("--ignore=$file"); done < <(grep -lE '^(from|import) (verl|verl_parts|verl_runs|golden|ray)\b' tests/*/*.py)
     without+=(--deselect tests/contract/test_doctor.py --deselect tests/contract/test_architecture.py)
-    without+=(--ignore=tests/contract/test_bench_rollout.py)
+    without+=(--ignore=tests/contract/test_bench_rollout.py --ignore=tests/contract/test_documents.py)
 fi
 [ $# -gt 0 ] || set -- tests/contract ${VLLM:+tests/e2e/test_engines_agree.py}
 exec "$venv/bin/python" -m pytest "$@" ${without[@]+"${without[@]}"} -m "not gpu and not slow"

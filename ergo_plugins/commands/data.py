@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     if not training:
-        raise CommandError(f"nothing is left to train on: {counts.kept} samples are good, {counts.dropped} were not")
+        raise CommandError(_nothing_left(counts, args.validation))
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -96,6 +96,17 @@ def run(args: argparse.Namespace) -> int:
     (args.out / "counts.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
     return 0
+
+
+def _nothing_left(counts: Counts, validation: int) -> str:
+    """Why no sample is left to train on, and what to change."""
+    dropped = ", ".join(f"{number} of {reason!r}" for reason, number in counts.dropped.items()) or "none"
+    if counts.kept:
+        return (
+            f"nothing is left to train on: --validation {validation} holds out whole images, and took all "
+            f"{counts.kept} good samples; hold out fewer, or add images (left out as bad: {dropped})"
+        )
+    return f"nothing is left to train on: no sample is good (left out as bad: {dropped})"
 
 
 def _first_turn(args: argparse.Namespace) -> FirstTurn:

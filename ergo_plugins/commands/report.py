@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from ..report.page import page
+from ..report.page import pieces
 from ..report.pictures import local_images
 from ..report.read.journal import read_journal
 from ..report.read.rollouts import is_rollouts, read_rollouts
@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
     if args.previews < 0:
         raise CommandError(f"--previews is 0 or more, got {args.previews}")
     run = read_run(args, args.images)
-    html = page(run, previews=args.previews)
     with writing(args.output) as file:
-        file.write(html)
-    print(f"wrote {args.output} ({len(html.encode()) / 1e6:.1f} MB)")
+        for piece in pieces(run, previews=args.previews):
+            file.write(piece)
+    print(f"wrote {args.output} ({args.output.stat().st_size / 1e6:.1f} MB)")
     if named := local_images(run.rows, args.previews):
         print(f"{named} --images FOLDER shows none from elsewhere, --previews 0 none at all.")
     return 0

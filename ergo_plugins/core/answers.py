@@ -32,16 +32,18 @@ _ANSWERED = re.compile(
 """An answer, stated as such. Of several the last counts: what came before was thinking aloud."""
 _OFFERED = re.compile(r"\b(?i:option)\b(?:[\s:]+(?i:is)\b)?" + _LETTER)
 """An option that is named, which may also be for its faults."""
-_NOT_RIGHT = (
-    r"(?i:be\s+)?(?i:not\b|n't\b|incorrect|wrong|false|impossible|ruled out|unlikely)(?:\s+(?i:be|correct|right))?"
-)
+_BEFORE = r"not|neither|nor|than|isn't|\w+n't be|cannot be|except|rule out|eliminate|unlike|instead of"
+_BEHIND = r"not\b|n't\b|incorrect|wrong|false|impossible|ruled out|unlikely"
+_NOT_RIGHT = rf"(?i:be\s+)?(?i:{_BEHIND})(?:\s+(?i:be|correct|right))?"
 _DENIED = re.compile(
-    r"\b(?i:not|neither|nor|than|isn't|\w+n't be|cannot be|except|rule out|eliminate|unlike|instead of)\s+"
+    rf"\b(?i:{_BEFORE})\s+"
     r"(?:(?i:the\s+)?(?i:options?|choices?|answers?)\s+)?\(?[A-Z]\)?(?![A-Za-z'])"
     r"|\b(?:(?i:options?|choices?)\s+)?\(?[A-Z]\)?(?:(?:,|\s+and|\s+or)\s+\(?[A-Z]\)?)+\s+"
     r"(?i:are|were|seem|look|can|could|would|do|must)\s*" + _NOT_RIGHT + r"|\b(?:(?i:option|choice)\s+)?\(?[A-Z]\)?\s+"
     r"(?i:is|was|seems?|looks?|can|could|would|does|must)\s*" + _NOT_RIGHT
 )
+_DENIES = re.compile(rf"\b(?i:{_BEFORE})|(?i:{_BEHIND})")
+"""What denies anything; where it is nowhere, looking at every capital for what is said of it is spared."""
 _STANDALONE = re.compile(r"(?<![A-Za-z'])([A-Z])(?![A-Za-z'])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
 _YES_NO = re.compile(r"(?i)(yes|no)\b\s*(?:[,;:!]|\.(?!\s*\d))")  # "No. 10" is a number
 _PLAIN_NUMBER = re.compile(
@@ -78,7 +80,8 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
     leading = _LEADING.match(text)
     if leading and leading[1].upper() in letters and (leading[1].isupper() or len(text) <= 3):
         return str(leading[1]).upper()
-    stated = _DENIED.sub(" ", text)  # a letter that is mentioned for its faults is not stated
+    # a letter that is mentioned for its faults is not stated
+    stated = _DENIED.sub(" ", text) if _DENIES.search(text) else text
     for announcement in (_ANSWERED, _OFFERED):
         announced = [letter for found in announcement.finditer(stated) if (letter := _letter_of(found)) in letters]
         if announced:

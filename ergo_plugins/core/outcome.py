@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from . import first_version
@@ -143,12 +144,12 @@ class Outcome:
         if "boxes" not in plain:
             plain = first_version.outcome(plain)
         return cls(
-            method=plain["method"],
+            method=_same_word(plain["method"]),
             source=_size(plain["source"]) if plain["source"] else None,
             turns=tuple(_turn(turn) for turn in plain["turns"]),
             answer=plain["answer"],
-            boxes={name: Box(*box) if box else None for name, box in plain["boxes"].items()},
-            values=dict(plain["values"]),
+            boxes={_same_word(name): Box(*box) if box else None for name, box in plain["boxes"].items()},
+            values={_same_word(name): value for name, value in plain["values"].items()},
             single_pass_tokens=plain["single_pass_tokens"],
             repairs=tuple(plain["repairs"]),
             problems=tuple(plain["problems"]),
@@ -180,15 +181,13 @@ def _plain_turn(turn: TurnRecord) -> dict[str, Any]:
 
 
 def _turn(plain: Mapping[str, Any]) -> TurnRecord:
-    shown = tuple(
-        Shown(
-            region_source=Box(*image["region_source"]) if image["region_source"] else None,
-            view=_size(image["view"]),
-            tokens=image["tokens"],
-        )
+    shown = [
+        Shown(Box(*image["region_source"]) if image["region_source"] else None, _size(image["view"]), image["tokens"])
         for image in plain["shown"]
-    )
-    return TurnRecord(**{**plain, "shown": shown})
+    ]
+    # words that stand in every line are one object each
+    words = {"name": _same_word(plain["name"]), "finish": _same_word(plain["finish"])}
+    return TurnRecord(**{**plain, **words, "shown": tuple(shown)})
 
 
 def _plain_size(size: Size | None) -> list[int] | None:
@@ -201,4 +200,14 @@ def _plain_box(box: Box | None) -> list[float] | None:
 
 def _size(plain: Sequence[int]) -> Size:
     width, height = plain
-    return Size(width, height)
+    return _same_size(width, height)
+
+
+_same_size = lru_cache(maxsize=1024, typed=True)(Size)
+"""One object for a size that many lines have."""
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _same_word(word: Any) -> Any:
+    """One object for a name that many lines have."""
+    return word

@@ -15,6 +15,10 @@ from .outcome import Outcome
 LARGEST_PX = 1_000_000
 """Longest side that is read as one."""
 
+_NUMBERS = (int, float)
+_LARGEST = math.nextafter(math.inf, 0)
+"""What is larger is infinite, or a whole number that no float holds."""
+
 FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What reading a plain value raises that is not what it should be."""
 
@@ -54,32 +58,50 @@ def outcome(plain: Any) -> Outcome:
         One of `FAULTS`: it is something else, or a value in it is.
     """
     read = Outcome.from_json(plain)
-    texts = [read.method, read.answer, *read.repairs, *read.problems]
-    texts += [text for turn in read.turns for text in (turn.name, turn.reply, turn.finish, turn.opened)]
-    if not all(isinstance(text, str) for text in texts):
-        raise TypeError("a text of the outcome is no text")
-    images = [shown for turn in read.turns for shown in turn.shown]
-    counts = [read.single_pass_tokens, *(shown.tokens for shown in images)]
-    known = [read.seconds]
+    _check_texts(read.method, read.answer, *read.repairs, *read.problems)
+    _check_counts(read.single_pass_tokens, 0 if read.seconds is None else read.seconds)
+    if read.source is not None:
+        _check_size(read.source)
     for turn in read.turns:
-        known += [turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds, turn.queued_s]
-    for value in (*counts, *(value for value in known if value is not None)):
-        if isinstance(value, bool) or (number(value) or 0.0) < 0 or number(value) is None:
-            raise ValueError(f"a count or a time of the outcome is no number from 0 on: {value!r:.80}")
-    for size in ([read.source] if read.source else []) + [shown.view for shown in images]:
-        _check_size(size)
-    for named in (*read.boxes.values(), *(shown.region_source for shown in images)):
-        if named is not None and not all(number(corner) is not None for corner in named.as_tuple()):
-            raise ValueError(f"a corner of a box is no number: {named.as_tuple()!r:.80}")
+        _check_texts(turn.name, turn.reply, turn.finish, turn.opened)
+        known = (turn.prompt_tokens, turn.cached_tokens, turn.new_tokens, turn.seconds, turn.queued_s)
+        _check_counts(*(0 if value is None else value for value in known))
+        for shown in turn.shown:
+            _check_counts(shown.tokens)
+            _check_size(shown.view)
+            _check_corners(shown.region_source)
+    for named in read.boxes.values():
+        _check_corners(named)
     if read.box_source is not None:
         _with_area(read.box_source)
     return read
+
+
+# A long journal is read value by value: these are loops, without a call or a generator for each value.
+
+
+def _check_texts(*values: Any) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"a text of the outcome is no text: {value!r:.80}")
+
+
+def _check_counts(*values: Any) -> None:
+    for value in values:
+        if not isinstance(value, _NUMBERS) or isinstance(value, bool) or not 0 <= value <= _LARGEST:
+            raise ValueError(f"a count or a time of the outcome is no number from 0 on: {value!r:.80}")
 
 
 def _check_size(size: Size) -> None:
     for side in (size.width, size.height):
         if isinstance(side, bool) or not isinstance(side, int) or not 0 < side <= LARGEST_PX:
             raise ValueError(f"a side is 1 to {LARGEST_PX} pixels, got {side!r:.80}")
+
+
+def _check_corners(box: Box | None) -> None:
+    for corner in box.as_tuple() if box is not None else ():
+        if not isinstance(corner, _NUMBERS) or not -_LARGEST <= corner <= _LARGEST:
+            raise ValueError(f"a corner of a box is no number: {corner!r:.80}")
 
 
 def _with_area(box: Box) -> Box:

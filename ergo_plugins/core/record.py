@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from . import first_version
@@ -23,6 +24,10 @@ READABLE_FORMATS = ("ergo-plugins/1", JOURNAL_FORMAT)
 ROLLOUT_RECORD = "ergo_record"
 """Key, among the parts of a reward, of the line as JSON text. verl dumps it with the other parts and, as it is text,
 takes no mean of it."""
+
+
+_same = lru_cache(maxsize=256)(lambda text: text)
+"""One object for a word that stands in every line: of 100,000 samples the words alone would take 40 MB."""
 
 
 def sample_key(task: str, split: str, doc_id: int | str, repeat: int) -> str:
@@ -100,8 +105,8 @@ class Entry:
         previews = plain.get("previews") or {}
         target = plain.get("target_box_source") or (plain.get("extra") or {}).get("target_box_source")
         return cls(
-            task=checked.text(plain, "task"),
-            split=checked.text(plain, "split"),
+            task=_same(checked.text(plain, "task")),
+            split=_same(checked.text(plain, "split")),
             doc_id=doc_id,
             repeat=repeat,
             question=checked.text(plain, "question"),

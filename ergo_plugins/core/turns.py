@@ -104,6 +104,18 @@ class Reply:
     problems: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A reply under way.
+
+    Attributes:
+        text: all of it so far, a beginning of what the `Reply` will hold. Asked again after an outage, the model begins
+            again.
+    """
+
+    text: str
+
+
 def regions(sources: Sequence[Size]) -> list[Box | None]:
     """What whole images show of the original: the first is the original itself, any further is another image."""
     return [whole(size) if number == 0 else None for number, size in enumerate(sources)]

@@ -129,7 +129,7 @@ Reader = Callable[[Source, str, Record], Sample]
 
 
 def jsonl(source: Source, name: str, record: Record) -> Sample:
-    """Own data: ``image``, ``question``, ``answer``, and optionally ``options``, ``box``, ``kind``."""
+    """Own data: ``image``, ``question``, ``answer``, and optionally ``options``, ``box`` (or ``boxes``), ``kind``."""
     stem, options = question_text(name, source.get(record, "question")), option_texts(name, record.get("options"))
     if not options and stem:
         parsed = split_question(stem)
@@ -140,7 +140,7 @@ def jsonl(source: Source, name: str, record: Record) -> Sample:
         question=stem,
         answer=answer_text(name, source.get(record, "answer")),
         options=options,
-        boxes=boxes_of(name, record.get(source.columns.get("box", "box"))),
+        boxes=boxes_of(name, record.get(source.columns.get("box", "box"), record.get("boxes"))),
         kind=record.get("kind"),
     )
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from ..core.geometry import Box
 from ..core.outcome import Outcome, TurnRecord
-from ..core.turns import Reply, Turn
+from ..core.turns import Partial, Reply, Turn
 from ..python_api import Answer
 
 LOOK_PX = 896
@@ -31,19 +31,24 @@ class Course:
         messages: as Gradio's chatbot takes them.
         regions_source: what was shown beyond the whole image, pixels of the original.
         outcome: None until it has ended.
+        speaking: whether the last message is a reply under way.
     """
 
     folder: Path
     messages: list[dict[str, Any]] = field(default_factory=list)
     regions_source: list[Box] = field(default_factory=list)
     outcome: Outcome | None = None
+    speaking: bool = False
 
-    def take(self, event: Turn | Reply | Answer) -> None:
+    def take(self, event: Turn | Partial | Reply | Answer) -> None:
         """Go on by one event of `python_api.Model.watch`."""
         if isinstance(event, Turn):
             self._take_turn(event)
-        elif isinstance(event, Reply):
+        elif isinstance(event, Partial | Reply):
+            if self.speaking:
+                self.messages.pop()
             self.messages.append({"role": "assistant", "content": event.text})
+            self.speaking = isinstance(event, Partial)
         else:
             self.outcome = event.outcome
             pointed_at = event.outcome.pointed_at

@@ -139,8 +139,12 @@ def _played(path: str, question: str, choice: Choice, models: Models, folder: Pa
             for outcome in _watched(model, path, question, course):
                 if outcome is not None:
                     rows.append(numbers(choice.name if index == 0 else "single pass", outcome))
+                talks = courses[0].messages, courses[1].messages
+                if course.speaking:  # nothing else is new, and a picture is costly to send with each word
+                    yield gr.skip(), *talks, gr.skip(), gr.skip()
+                    continue
                 drawn = with_boxes(picture, courses[0].regions_source, scale)
-                yield drawn, courses[0].messages, courses[1].messages, table_of(rows), f"Asking {choice.name} …"
+                yield drawn, *talks, table_of(rows), f"Asking {choice.name} …"
     except (OSError, ValueError, TypeError, EngineFault) as error:
         yield gr.skip(), courses[0].messages, courses[1].messages, table_of(rows), _sentence(error)
         return

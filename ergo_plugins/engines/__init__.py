@@ -7,6 +7,7 @@ imports its host only when an engine is opened.
 from __future__ import annotations
 
 import inspect
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
@@ -15,7 +16,7 @@ from .base import Engine, EngineFault, Job
 ENGINES = {"vllm": "VLLMEngine", "hf": "HFEngine", "openai": "OpenAIEngine"}
 """Engine names and the class that stands in the module of that name."""
 
-__all__ = ["ENGINES", "Engine", "EngineFault", "Job", "engine_class", "open_engine", "options_for_images"]
+__all__ = ["ENGINES", "Engine", "EngineFault", "Job", "engine_class", "open_engine", "options_for_images", "options_of"]
 
 
 def engine_class(name: str) -> type[Engine]:
@@ -40,6 +41,22 @@ def open_engine(name: str, **options: Any) -> Engine:
     chosen = engine_class(name)
     inspect.signature(chosen).bind(**options)
     return chosen(**options)
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """The options of an engine and what each is annotated with; for vLLM also those of its own engine arguments.
+
+    Raises:
+        ValueError: no such engine.
+        ImportError: vLLM is not here to be asked.
+    """
+    parameters = inspect.signature(engine_class(name)).parameters.values()
+    own = {one.name: one.annotation for one in parameters if one.kind is not one.VAR_KEYWORD}
+    if len(own) == len(parameters):
+        return own
+    from vllm.engine.arg_utils import AsyncEngineArgs
+
+    return {**{field.name: field.type for field in fields(AsyncEngineArgs)}, **own}
 
 
 def options_for_images(name: str, images: int) -> dict[str, Any]:

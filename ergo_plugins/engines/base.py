@@ -13,11 +13,16 @@ from ..core.turns import Episode
 
 
 class EngineUnavailable(Exception):
-    """The engine did not reply as it should; the same request may succeed later."""
+    """The engine did not reply as it should; the same request may succeed later.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    Attributes:
+        retry_after_s: how long it asks to wait.
+        is_silent: there was no reply at all, or one that is none; another server, where there are several, may reply.
+    """
+
+    def __init__(self, message: str, retry_after_s: float | None = None, *, is_silent: bool = False) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.is_silent = retry_after_s, is_silent
 
 
 class EngineRefused(Exception):
@@ -45,6 +50,10 @@ def named(error: Exception, keys: Sequence[str]) -> Exception:
     return fault
 
 
+Heard = Callable[[str], None]
+"""Told a reply as it grows: all of its text so far (`core.turns.Partial`). Called from any thread; it must not wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One sample to play.
@@ -53,10 +62,13 @@ class Job:
         key: names the sample in errors.
         open: decodes the image and returns the episode, not started. Called in a worker thread when the sample is
             about to have its turn, so that memory grows with the samples under way and not with all there are.
+        heard: told each reply as it grows, by an engine that can stream; one that cannot never calls it. What comes of
+            the sample is the same with and without.
     """
 
     key: str
     open: Callable[[], Episode]
+    heard: Heard | None = None
 
 
 Finished = Callable[[Job, Outcome], None]
@@ -90,8 +102,8 @@ class Engine(ABC):
     def close(self) -> None:
         """Give back what the engine holds."""
 
-    def play_one(self, open_episode: Callable[[], Episode]) -> Outcome:
-        """Play a single episode."""
+    def play_one(self, open_episode: Callable[[], Episode], heard: Heard | None = None) -> Outcome:
+        """Play a single episode; ``heard`` as of `Job`."""
         outcomes: list[Outcome] = []
-        self.play_all([Job("the image", open_episode)], lambda _job, outcome: outcomes.append(outcome))
+        self.play_all([Job("the image", open_episode, heard)], lambda _job, outcome: outcomes.append(outcome))
         return outcomes[0]

@@ -39,6 +39,10 @@ class ChatTokens:
 
     Ids hold one placeholder an image, as vLLM wants them; `expanded` repeats it for transformers.
 
+    Args:
+        processor: of the model.
+        enable_thinking: what a template that asks for it is told; None for nothing.
+
     Attributes:
         end_of_message: the token with which the template closes a message.
         ends: tokens that end a reply: that one, and the tokenizer's own.
@@ -46,11 +50,15 @@ class ChatTokens:
         opened: how the template itself begins a reply.
 
     Raises:
-        ValueError: a chat template that does not repeat an earlier reply, or does not close it by a token.
+        ValueError: a chat template that does not repeat an earlier reply, does not close it by a token, or does not ask
+            whether to think and is told so.
     """
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: Any, *, enable_thinking: bool | None = None) -> None:
         self.processor = processor
+        self._options: dict[str, Any] = {}
+        if enable_thinking is not None:
+            self._options = self._told_to_think(enable_thinking)
         self.tokenizer = processor.tokenizer
         self.image_token_id: int = processor.image_token_id
         self.end_of_message = self._ids(self._after_a_reply([]))[0]
@@ -58,6 +66,11 @@ class ChatTokens:
         known = self.tokenizer.get_vocab()
         self.strays = {self.image_token_id, *(known[token] for token in NOT_IN_A_REPLY if token in known)}
         self.opened = self._opened()
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What else than the model decides its prompts, for `Engine.identity`; nothing if nothing was told."""
+        return dict(self._options)
 
     def prompt(self, so_far: Sequence[int], turn: Turn) -> list[int]:
         """Ids of the conversation up to where the model is to reply; they begin with ``so_far``.
@@ -119,6 +132,10 @@ class ChatTokens:
         stopped = any(word in text for word in turn.stop)
         return Written(ids, text, "stop" if stopped else finish, problems)
 
+    def so_far(self, new_ids: Sequence[int], turn: Turn) -> str:
+        """The text of a reply under way: a beginning of what `written` will say, no half of a character."""
+        return self.written(new_ids, turn).text.rstrip("\ufffd")
+
     def text(self, ids: Sequence[int], stop: Sequence[str]) -> str:
         """Ids as text: special tokens removed, nothing behind the first stop string."""
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
@@ -160,8 +177,28 @@ class ChatTokens:
         words = opening.partition("\n")[2]
         return words if words.strip() else ""
 
+    def _told_to_think(self, enable_thinking: bool) -> dict[str, Any]:
+        """The option of a template that asks whether to think.
+
+        Raises:
+            ValueError: this one does not, so it would be told in vain.
+        """
+        message = {"role": "user", "content": [{"type": "text", "text": ""}]}
+        said = set()
+        for told in (True, False):
+            self._options = {"enable_thinking": told}
+            said.add(self._templated([message]))
+        if len(said) == 1:
+            raise ValueError(
+                f"enable_thinking={enable_thinking} changes nothing: the chat template of "
+                f"{type(self.processor).__name__} does not ask for it; leave it out"
+            )
+        return {"enable_thinking": enable_thinking}
+
     def _templated(self, messages: list[dict[str, Any]]) -> str:
-        text: str = self.processor.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text: str = self.processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, **self._options
+        )
         return text
 
     def _ids(self, text: str) -> list[int]:

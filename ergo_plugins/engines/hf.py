@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..core.turns import Episode, Reply, Turn, play_batch
 from ..outside.processors import load_processor, vision_grid, weights_fingerprint
-from .base import Engine, Finished, Job, named
+from .base import Engine, Finished, Heard, Job, named
 from .chat import ChatTokens
 from .decoding import Decoding
 
@@ -23,6 +23,7 @@ class _Conversation:
     """Ids (one placeholder an image) and images of one conversation so far."""
 
     key: str
+    heard: Heard | None = None
     ids: list[int] = field(default_factory=list)
     images: list[Image.Image] = field(default_factory=list)
 
@@ -38,6 +39,8 @@ class HFEngine(Engine):
         temperature, top_p, top_k, repetition_penalty, seed: see `Decoding`. Sampled replies repeat with the same seed
             if the batches are the same, too: one batch draws from one stream.
         attn_implementation: transformers' name of an attention kernel; None for its default.
+        enable_thinking: whether the model is to think, for a chat template that asks (Qwen3.5's); None leaves it to the
+            template.
         trust_remote_code: run code that comes with the model.
     """
 
@@ -54,6 +57,7 @@ class HFEngine(Engine):
         repetition_penalty: float = 1.0,
         seed: int = 42,
         attn_implementation: str | None = None,
+        enable_thinking: bool | None = None,
         trust_remote_code: bool = False,
     ) -> None:
         import torch
@@ -64,7 +68,9 @@ class HFEngine(Engine):
         self._attention = attn_implementation
         self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
+        self.chat = ChatTokens(
+            load_processor(model, trust_remote_code=trust_remote_code), enable_thinking=enable_thinking
+        )
         self.grid = vision_grid(self.chat.processor)
         opened: Any = AutoModelForImageTextToText.from_pretrained(
             model, dtype=dtype, attn_implementation=attn_implementation, trust_remote_code=trust_remote_code
@@ -84,6 +90,7 @@ class HFEngine(Engine):
             "weights": weights_fingerprint(self._name),
             "dtype": self._dtype,
             "attn_implementation": self._attention,
+            **self.chat.identity,
             **self.decoding.identity,
         }
 
@@ -103,7 +110,7 @@ class HFEngine(Engine):
         del self._model
 
     def _play_batch(self, batch: Sequence[tuple[Job, Episode]], started: float, finished: Finished) -> None:
-        conversations = [_Conversation(job.key) for job, _ in batch]
+        conversations = [_Conversation(job.key, job.heard) for job, _ in batch]
 
         def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
             return self._replies([(conversations[i], turn) for i, turn in asked])
@@ -128,7 +135,9 @@ class HFEngine(Engine):
         images = [image for conversation, _ in asked for image in conversation.images]
         turn = asked[0][1]
         seed = self.decoding.seed_of("\n".join(conversation.key for conversation, _ in asked), turn.name)
-        generated = self._generate(prompts, images, turn, seed)
+        heard = [conversation.heard for conversation, _ in asked]
+        streamer = _Streamer(self.chat, turn, heard) if any(heard) else None
+        generated = self._generate(prompts, images, turn, seed, streamer)
         seconds = time.perf_counter() - started
         replies = []
         for (conversation, _), prompt, new_ids in zip(asked, prompts, generated, strict=True):
@@ -151,7 +160,12 @@ class HFEngine(Engine):
         return (image.width // self.grid.factor) * (image.height // self.grid.factor)
 
     def _generate(
-        self, prompts: Sequence[list[int]], images: list[Image.Image], turn: Turn, seed: int
+        self,
+        prompts: Sequence[list[int]],
+        images: list[Image.Image],
+        turn: Turn,
+        seed: int,
+        streamer: _Streamer | None,
     ) -> list[list[int]]:
         """Generated ids a prompt; a reply shorter than the longest is followed by padding."""
         torch = self._torch
@@ -186,10 +200,36 @@ class HFEngine(Engine):
                 mm_token_type_ids=(input_ids == self.chat.image_token_id).int(),
                 max_new_tokens=turn.max_new_tokens,
                 repetition_penalty=decoding.repetition_penalty,
+                streamer=streamer,
                 **sampling,
                 **stopping,
             )
         return [ids.tolist() for ids in output[:, longest:]]
+
+
+class _Streamer:
+    """What transformers tells of a batch while it generates; its own streamers take no batches.
+
+    Args:
+        heard: told the reply of each row so far; None of a row that nobody listens to.
+    """
+
+    def __init__(self, chat: ChatTokens, turn: Turn, heard: Sequence[Heard | None]) -> None:
+        self._chat, self._turn, self._heard = chat, turn, heard
+        self._ids: list[list[int]] | None = None
+
+    def put(self, tokens: Any) -> None:
+        """First the prompts, then one token a row at a time."""
+        if self._ids is None:
+            self._ids = [[] for _ in self._heard]
+            return
+        for ids, heard, token in zip(self._ids, self._heard, tokens.tolist(), strict=True):
+            ids.append(token)
+            if heard:
+                heard(self._chat.so_far(ids, self._turn))
+
+    def end(self) -> None:
+        """The batch has ended; what it came to is returned to the caller."""
 
 
 def _batches(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:

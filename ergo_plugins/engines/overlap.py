@@ -64,13 +64,13 @@ class Patience:
 
 async def play_overlapping(
     jobs: Iterable[Job],
-    converse: Callable[[str], Conversation],
+    converse: Callable[[Job], Conversation],
     finished: Finished,
     *,
     concurrency: int,
     patience: Patience,
 ) -> None:
-    """Play jobs, at most ``concurrency`` requests at a time; see `Engine.play_all`. ``converse`` is given a job's key.
+    """Play jobs, at most ``concurrency`` requests at a time; see `Engine.play_all`.
 
     A few more samples are open than that: they are decoded while the others have the places, so that a free place is
     taken at once. One at a time stays one at a time. Waiting for a place is no part of an outcome's seconds.
@@ -98,7 +98,7 @@ async def play_overlapping(
                     return await retrying(_timed, conversation, turn)
 
             try:
-                conversation = converse(job.key)
+                conversation = converse(job)
                 retrying = patience.retrying()
                 episode = await run(job.open)
                 outcome = await play_async(episode, ask, run)

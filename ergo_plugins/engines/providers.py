@@ -48,7 +48,7 @@ class Provider:
     cap: Cap
     grid: VisionGrid
 
-    def check(self, name: str, decoding: Decoding) -> None:
+    def check(self, name: str, decoding: Decoding, enable_thinking: bool | None) -> None:
         """Refuse what would be ignored.
 
         Raises:
@@ -59,6 +59,7 @@ class Provider:
             "top_p": decoding.top_p != 1,
             "top_k": decoding.top_k != 0,
             "repetition_penalty": decoding.repetition_penalty != 1,
+            "enable_thinking": enable_thinking is not None,
         }
         given = [option for option, differs in wanted.items() if differs]
         if given:

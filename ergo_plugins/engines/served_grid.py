@@ -31,17 +31,20 @@ class Served:
     Attributes:
         root: the weights that it serves under the name; None if it does not say.
         roots: the same, and behind it those of the model that an adapter stands on.
+        missing: why the list says nothing of it, as far as that is known.
     """
 
     root: str | None = None
     roots: tuple[str, ...] = ()
+    missing: str = ""
 
 
 def served(listed: Sequence[Any], model: str) -> Served:
     """What a list of models says of one: ``root`` as vLLM and SGLang have it, ``parent`` of an adapter."""
     by_name = {getattr(one, "id", None): one for one in listed}
     if model not in by_name:
-        return Served()
+        names = [str(name) for name in by_name if name]
+        return Served(missing=f"the server has {', '.join(names)}" if names else "")
     root = getattr(by_name[model], "root", None)
     parent = getattr(by_name[model], "parent", None)
     said = (root, getattr(by_name.get(parent), "root", None), parent)
@@ -59,23 +62,24 @@ def family(model: str, roots: Sequence[str]) -> tuple[str, str] | None:
     return _one(_named(model), model)
 
 
-def grid_of_name(grid: str | None, model: str, roots: Sequence[str]) -> VisionGrid:
+def grid_of_name(grid: str | None, model: str, listed: Served) -> VisionGrid:
     """The grid that is named, or that the server or the model's name tells.
 
     Args:
         grid: a name in `GRIDS`; None to find it out.
         model: the name under which the server knows the model.
-        roots: what the server says it serves (`Served.roots`).
+        listed: what the server says of it.
 
     Raises:
         ValueError: no such grid, one that contradicts what is known, or nothing tells.
     """
     if grid is not None and grid not in GRIDS:
         raise ValueError(f"grid is one of {', '.join(GRIDS)}, got {grid!r}; or name a processor")
-    known = family(model, roots)
+    known = family(model, listed.roots)
     if known is None and grid is None:
+        why = f" ({listed.missing})" if listed.missing else ""
         raise ValueError(
-            f"neither the server nor the name {model} tells how the model writes coordinates; give "
+            f"neither the server nor the name {model} tells how the model writes coordinates{why}; give "
             f"grid={' or grid='.join(GRIDS)}, or processor= with the folder or hub id of the model"
         )
     if known and grid not in (None, known[0]):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..core.turns import Reply, Turn
 from ..outside.processors import load_processor, vision_grid, weights_fingerprint
-from .base import Engine, EngineRefused, EngineUnavailable, Finished, Job
+from .base import Engine, EngineRefused, EngineUnavailable, Finished, Heard, Job
 from .chat import ChatTokens
 from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping
@@ -24,6 +24,8 @@ class VLLMEngine(Engine):
         concurrency: requests under way; also vLLM's ``max_num_seqs`` unless that is given.
         temperature, top_p, top_k, repetition_penalty, seed: see `Decoding`.
         attempts: how often a turn is asked before its sample counts as failed.
+        enable_thinking: whether the model is to think, for a chat template that asks (Qwen3.5's); None leaves it to the
+            template.
         trust_remote_code: run code that comes with the model.
         engine_options: anything else of vLLM's ``AsyncEngineArgs`` (``tensor_parallel_size``, ``max_model_len``, …).
     """
@@ -39,6 +41,7 @@ class VLLMEngine(Engine):
         repetition_penalty: float = 1.0,
         seed: int = 42,
         attempts: int = 2,
+        enable_thinking: bool | None = None,
         trust_remote_code: bool = False,
         **engine_options: Any,
     ) -> None:
@@ -49,7 +52,9 @@ class VLLMEngine(Engine):
         self.decoding = Decoding(temperature, top_p, top_k, repetition_penalty, seed)
         self._engine_options = engine_options
         self._patience = Patience(attempts=attempts)
-        self.chat = ChatTokens(load_processor(model, trust_remote_code=trust_remote_code))
+        self.chat = ChatTokens(
+            load_processor(model, trust_remote_code=trust_remote_code), enable_thinking=enable_thinking
+        )
         self.grid = vision_grid(self.chat.processor)
         self._request_ids, self._turn_of_rank = itertools.count(), itertools.count()
         self._ranks = int(engine_options.get("data_parallel_size") or 1)
@@ -76,6 +81,7 @@ class VLLMEngine(Engine):
             "engine": "vllm",
             "model": self._model,
             "weights": weights_fingerprint(self._model),
+            **self.chat.identity,
             **self.decoding.identity,
             **{f"vllm.{name}": value for name, value in self._engine_options.items() if name in _DECIDES_REPLIES},
         }
@@ -84,7 +90,7 @@ class VLLMEngine(Engine):
         self._thread.run(
             play_overlapping(
                 jobs,
-                lambda key: _Conversation(self, key, next(self._turn_of_rank) % self._ranks),
+                lambda job: _Conversation(self, job, next(self._turn_of_rank) % self._ranks),
                 finished,
                 concurrency=self._concurrency,
                 patience=self._patience,
@@ -99,13 +105,21 @@ class VLLMEngine(Engine):
         self._thread.close()
 
     async def reply_to(
-        self, prompt_ids: list[int], images: list[Image.Image], turn: Turn, *, key: str, rank: int
+        self,
+        prompt_ids: list[int],
+        images: list[Image.Image],
+        turn: Turn,
+        *,
+        key: str,
+        rank: int,
+        heard: Heard | None = None,
     ) -> tuple[Reply, list[int]]:
         """``(reply, its ids)`` for a conversation whose last message is ``turn``.
 
         Args:
             key: names the sample.
             rank: of the replica that holds the conversation's earlier turns in its cache.
+            heard: see `Job`.
 
         Raises:
             EngineRefused: vLLM does not take the request, for example because it is too long.
@@ -120,6 +134,8 @@ class VLLMEngine(Engine):
         try:
             async for output in self._llm.generate(prompt, self._sampling(turn, key), request_id=request, **replicas):
                 last = output
+                if heard and output.outputs:
+                    heard(self.chat.so_far(output.outputs[0].token_ids, turn))
         except _refusals() as refused:
             raise EngineRefused(f"vLLM does not take the {turn.name} turn: {refused}") from refused
         except Exception as failed:
@@ -175,15 +191,17 @@ _DECIDES_REPLIES = (
 class _Conversation:
     """Ids and images so far; they move on only when a reply has come, so that a failed turn can be asked again."""
 
-    def __init__(self, engine: VLLMEngine, key: str, rank: int) -> None:
-        self._engine, self._key, self._rank = engine, key, rank
+    def __init__(self, engine: VLLMEngine, job: Job, rank: int) -> None:
+        self._engine, self._job, self._rank = engine, job, rank
         self._ids: list[int] = []
         self._images: list[Image.Image] = []
 
     async def ask(self, turn: Turn) -> Reply:
         ids = self._engine.chat.prompt(self._ids, turn)
         images = [*self._images, *turn.images]
-        reply, new_ids = await self._engine.reply_to(ids, images, turn, key=self._key, rank=self._rank)
+        reply, new_ids = await self._engine.reply_to(
+            ids, images, turn, key=self._job.key, rank=self._rank, heard=self._job.heard
+        )
         self._ids, self._images = [*ids, *new_ids], images
         return reply
 

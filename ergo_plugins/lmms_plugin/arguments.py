@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from ..engines import engine_class
+from ..engines import engine_class, options_of
 from ..methods import DEFAULT, known_methods, method_named
 from ..methods.base import Method
 from ..methods.prompts import PromptTexts, read_prompts
@@ -58,7 +58,7 @@ def read_arguments(engine_name: str, given: Mapping[str, Any], *, preset: str | 
     if preset is not None and left.setdefault("method", preset) != preset:
         raise WrongArgument(f"{preset}_{engine_name} is for method={preset}; ergo_{engine_name} takes any method=")
     method = _method(left.get("method", DEFAULT))
-    own, options = method_options(method), _annotations(engine_name)
+    own, options = method_options(method), options_of(engine_name)
     known = {*_RUN, *own, *options}
     unknown = sorted(set(left) - known)
     if unknown:
@@ -127,7 +127,7 @@ def _is_group(kind: Any) -> bool:
 
 def engine_options(engine_name: str) -> set[str]:
     """Names an engine's class takes; for vLLM also those of its own engine arguments."""
-    return set(_annotations(engine_name))
+    return set(options_of(engine_name))
 
 
 def _required(engine_name: str) -> list[str]:
@@ -135,17 +135,6 @@ def _required(engine_name: str) -> list[str]:
     parameters = inspect.signature(engine_class(engine_name)).parameters.values()
     without = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     return [p.name for p in parameters if p.default is p.empty and p.kind not in without]
-
-
-def _annotations(engine_name: str) -> dict[str, Any]:
-    """The options of an engine and what each is annotated with."""
-    parameters = inspect.signature(engine_class(engine_name)).parameters.values()
-    own = {p.name: p.annotation for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD}
-    if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in parameters):
-        return own
-    from vllm.engine.arg_utils import AsyncEngineArgs
-
-    return {**{field.name: field.type for field in fields(AsyncEngineArgs)}, **own}
 
 
 def _method(name: Any) -> Method:

@@ -29,7 +29,12 @@ OLD_NAME_OF_EPISODE = "zoom"
 
 def known_methods() -> list[str]:
     """The names of all methods that are installed."""
-    return sorted({*METHODS, *(point.name for point in entry_points(group=GROUP))})
+    return sorted({*METHODS, *_registered()})
+
+
+def _registered() -> dict[str, str]:
+    """Name and address of each method of other packages."""
+    return {point.name: point.value for point in entry_points(group=GROUP)}
 
 
 @cache
@@ -39,8 +44,7 @@ def method_named(name: str) -> Method:
     Raises:
         ValueError: there is none; or what is registered under the name is no method, or has another name.
     """
-    others = {point.name: point.value for point in entry_points(group=GROUP)}
-    address = METHODS.get(name, others.get(name))
+    address = METHODS.get(name, _registered().get(name))
     if address is None:
         raise ValueError(f"there is no method {name!r}; known are {', '.join(known_methods())}")
     module, _, attribute = address.partition(":")

@@ -27,9 +27,9 @@ class PromptTexts:
 
     Attributes:
         asks: the fields that must hold ``{question}``.
-        constants: field names and the constants in which the authors' released code keeps them, if one file has all.
-        checkout: field names, and file and constant in the authors' repository, if they stand in several; of a constant
-            that is a dictionary, ``name[key]``.
+        constants: field names and the constants in which the authors' released code keeps them, if one file has all; of
+            a class ``Class.name``, of a dictionary ``name[key]``.
+        checkout: field names, and file and constant in the authors' repository, if they stand in several.
         around: what stands around such a text, as ``{text}``, where the authors' code puts it together.
     """
 
@@ -121,7 +121,18 @@ def _from_constants(path: Path, kind: type[P]) -> P:
     missing = [kind.constants[key] for key, text in prompts.items() if text is None]
     if missing:
         raise ValueError(f"{path} has no text constant {', '.join(missing)}")
-    return kind(**{key: text.replace("{Question}", "{question}") for key, text in prompts.items() if text is not None})
+    return kind(
+        **{
+            key: _wrapped(kind, key, text).replace("{Question}", "{question}")
+            for key, text in prompts.items()
+            if text is not None
+        }
+    )
+
+
+def _wrapped(kind: type[PromptTexts], field: str, text: str) -> str:
+    """A text with what the authors' code puts around it."""
+    return kind.around[field].replace("{text}", text) if field in kind.around else text
 
 
 def _from_checkout(folder: Path, kind: type[P]) -> P:
@@ -130,19 +141,27 @@ def _from_checkout(folder: Path, kind: type[P]) -> P:
         text = _constants(folder / file).get(name)
         if text is None:
             raise ValueError(f"{folder / file} has no text constant {name}")
-        text = kind.around[field].replace("{text}", text) if field in kind.around else text
-        prompts[field] = text.replace("{Question}", "{image}\n{question}").replace("{{}}", "{}")
+        prompts[field] = _wrapped(kind, field, text).replace("{Question}", "{image}\n{question}").replace("{{}}", "{}")
     return kind(**prompts)
 
 
 def _constants(path: Path) -> dict[str, str | None]:
-    """The texts of a Python file by name; those of a dictionary as ``name[key]``. None for what is no plain text."""
+    """The texts of a Python file by name (`PromptTexts.constants`). None for what is no plain text."""
     try:
         module = ast.parse(path.read_text(encoding="utf-8"), str(path))
     except SyntaxError as error:
         raise ValueError(f"{path} is no Python: {error}") from error
-    constants: dict[str, str | None] = {}
+    constants = _assigned(module.body)
     for node in module.body:
+        if isinstance(node, ast.ClassDef):
+            constants |= {f"{node.name}.{name}": text for name, text in _assigned(node.body).items()}
+    return constants
+
+
+def _assigned(body: list[ast.stmt]) -> dict[str, str | None]:
+    """The texts that statements give names to."""
+    constants: dict[str, str | None] = {}
+    for node in body:
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for name in (target.id for target in targets if isinstance(target, ast.Name)):

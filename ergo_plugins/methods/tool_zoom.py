@@ -43,6 +43,13 @@ class ToolZoomPrompts(PromptTexts):
     """
 
     asks: ClassVar[tuple[str, ...]] = ("ask",)
+    constants: ClassVar[Mapping[str, str]] = {  # DeepEyes': its code says the same after each part
+        "system": "PROMPT.SYSTEM_PROMPT_V2",
+        "ask": "PROMPT.USER_PROMPT_V2",
+        "more": "PROMPT.USER_PROMPT_V2",
+        "last": "PROMPT.USER_PROMPT_V2",
+    }
+    around: ClassVar[Mapping[str, str]] = {"ask": "{question}{text}"}
 
     system: str = (
         "You answer questions about images. You may look at a part of an image in full detail, as often as you need. "

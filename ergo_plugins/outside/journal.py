@@ -149,17 +149,23 @@ class Lines(Generic[L]):
     def _continue(self, header: dict[str, Any]) -> None:
         """Read what there is, then mend the end of the file and begin it if it has no header."""
         self._file.seek(0)
-        content: bytes = self._file.readall()
-        *lines, last = content.split(b"\n")
-        if lines:
-            self._check(found=self._header(lines[0]), wanted=header)
-        elif not self._may_be_torn_header(last):
-            raise JournalUnusable(f"{self.path} is no {self.kind}: it begins with {last[:60]!r}. Name another file")
-        for number, line in enumerate(lines[1:], start=2):
-            self._take(line, number)
-        if last:
-            self._file.truncate(len(content) - len(last))
-        if not lines:
+        with open(self._file.fileno(), "rb", closefd=False) as file:  # line by line: a long journal is large
+            first = file.readline()
+            has_header = first.endswith(b"\n")
+            if has_header:
+                self._check(found=self._header(first[:-1]), wanted=header)
+            elif not self._may_be_torn_header(first):
+                raise JournalUnusable(
+                    f"{self.path} is no {self.kind}: it begins with {first[:60]!r}. Name another file"
+                )
+            whole = len(first) if has_header else 0
+            for number, line in enumerate(file, start=2):
+                if not line.endswith(b"\n"):
+                    break
+                self._take(line, number)
+                whole += len(line)
+        self._file.truncate(whole)
+        if not has_header:
             self._write(header, "the header")
 
     def _header(self, line: bytes) -> dict[str, Any]:

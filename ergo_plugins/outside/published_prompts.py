@@ -48,6 +48,12 @@ PUBLISHED = {
         "src/ergo",
         {"const.py": "26e341f6c5b8cc42b9200f7fb0b4aaaa9c5c17983d99d93a2b7b6ef922296e94"},
     ),
+    "deepeyes": Published(
+        "Visual-Agent/DeepEyes",
+        "6c5e79671dbff958a6f9d44848ba2ca87854f0b0",
+        "verl/workers/agent/envs/mm_process_engine",
+        {"prompt.py": "35ef1bae8da550827bc53e23751e64d4c8eecc76d9170ea5673aa2493628cc23"},
+    ),
     "visionthink": Published(
         "dvlab-research/VisionThink",
         "42afd8c34a4efffeb9811368469d3d890efdedf3",

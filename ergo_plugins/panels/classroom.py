@@ -170,17 +170,24 @@ def run(
     return {**clock.read(), "losses": losses, "validation": history}
 
 
-def as_written(policy: PreTrainedModel) -> None:
-    """Round the weights to those that `write` will save, still in float32."""
+def as_halves(policy: PreTrainedModel) -> None:
+    """Round the weights to bfloat16, still in float32."""
     nn.Module.to(policy, torch.bfloat16)
     nn.Module.to(policy, torch.float32)
 
 
 def write(
-    folder: Path, policy: PreTrainedModel, processor: ProcessorMixin, record: dict[str, Any], able: Path | None
+    folder: Path,
+    policy: PreTrainedModel,
+    processor: ProcessorMixin,
+    record: dict[str, Any],
+    able: Path | None,
+    *,
+    halves: bool,
 ) -> None:
-    """Save a taught policy in bfloat16, half the size, and beside it training.json: how it was made, what it can do."""
-    nn.Module.to(policy, torch.bfloat16)
+    """Save a taught policy, in bfloat16 if ``halves``, and beside it training.json: how it was made, what it can do."""
+    if halves:
+        nn.Module.to(policy, torch.bfloat16)
     save(policy, processor, folder)
     record = {
         **record,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import ProcessorMixin, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedModel, ProcessorMixin
 
 from ..core.geometry import Box, CropRules, Size, to_source
 from ..core.replies import is_well_formed_answer, parse_answer
@@ -59,7 +59,7 @@ class Figures:
 
 
 def evaluate(
-    policy: Qwen2_5_VLForConditionalGeneration,
+    policy: PreTrainedModel,
     processor: ProcessorMixin,
     scenes: Sequence[Scene],
     *,
@@ -102,7 +102,7 @@ def zoomed(scene: Scene, look: str, box: Box | None, answer: str) -> tuple[bool,
 class Player:
     """A policy behind the stock processor."""
 
-    policy: Qwen2_5_VLForConditionalGeneration
+    policy: PreTrainedModel
     processor: ProcessorMixin
     temperature: float
 
@@ -141,7 +141,7 @@ class Player:
         how: dict[str, Any] = {"max_new_tokens": REPLY_TOKENS}
         if self.temperature:
             how |= {"do_sample": True, "temperature": self.temperature, "top_k": 0}
-        tokens = self.policy.generate(**inputs, **how)  # type: ignore[misc]  # no model has all that its `self` asks
+        tokens = self.policy.generate(**inputs, **how)  # type: ignore[operator]  # see generation.py
         replies = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
         return [reply.split(END_OF_TURN)[0] for reply in replies]
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
+from ..core.outcome import Outcome
+from ..core.turns import Episode, Reply, Turn, play_batch
 from .policy import END_OF_TURN
 
 BATCH = 64
@@ -44,3 +47,40 @@ def next_replies(
     tokens = policy.generate(**inputs, **how)  # type: ignore[operator]  # torch calls every attribute a Tensor
     texts = processor.batch_decode(tokens[:, inputs["input_ids"].shape[1] :], skip_special_tokens=False)
     return [text.split(END_OF_TURN)[0] for text in texts]
+
+
+@dataclass(slots=True)
+class _Chat:
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    images: list[Image.Image] = field(default_factory=list)
+
+
+def played(
+    policy: PreTrainedModel,
+    processor: ProcessorMixin,
+    episodes: Sequence[Episode],
+    *,
+    new_tokens: int,
+    temperature: float = 0.0,
+) -> list[Outcome]:
+    """Episodes of a method, played together; the arguments are those of `next_replies`."""
+    chats = [_Chat() for _ in episodes]
+
+    def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
+        among = [chats[index] for index, _ in asked]
+        for chat, (_, turn) in zip(among, asked, strict=True):
+            chat.messages.append({"role": "user", "content": turn.content(lambda image: {"type": "image"})})
+            chat.images += turn.images
+        texts = next_replies(
+            policy,
+            processor,
+            [chat.messages for chat in among],
+            [chat.images for chat in among],
+            new_tokens=new_tokens,
+            temperature=temperature,
+        )
+        for chat, text in zip(among, texts, strict=True):
+            chat.messages.append({"role": "assistant", "content": text})
+        return [Reply(text) for text in texts]
+
+    return play_batch(episodes, ask_all)

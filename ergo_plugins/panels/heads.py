@@ -11,10 +11,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast, Qwen2_5_VLForConditionalGeneration
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from .boxes import CELLS
-from .lessons import UNLABELLED, Batch
+from .classroom import Lesson
+from .lessons import UNLABELLED
 from .policy import HIDDEN
 from .states import States, word_of_token
 from .world import COLORS, PATTERNS
@@ -27,7 +28,7 @@ class Heads(States):
     pattern_of_token: Tensor
     color_tokens: Tensor
 
-    def __init__(self, policy: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
+    def __init__(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
         super().__init__(policy)
         self.no_tile = nn.Linear(HIDDEN, 1)
         self.column, self.row = nn.Linear(HIDDEN, CELLS), nn.Linear(HIDDEN, CELLS)
@@ -42,28 +43,28 @@ class Heads(States):
         self.register_buffer("pattern_of_token", word_of_token(policy, tokenizer, PATTERNS))
         self.register_buffer("color_tokens", torch.tensor([_tokens(tokenizer, color)[0] for color in COLORS]))
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """What the states of the forward pass just done on ``batch`` should have said, by name; weights included."""
+    def losses(self, lesson: Lesson) -> dict[str, Tensor]:
+        """See `panels.classroom.Heads`."""
         losses = {}
-        if (self.pattern_of_token[batch.tokens] >= 0).any():
-            losses["letter"] = 0.5 * self._letter_loss(batch)
-        if batch.views is not None:
-            images = batch.views.shape[1]
-            seen = self.seen.view(len(batch.tokens), images, CELLS**2, HIDDEN)
-            losses["tile"] = self._tile_loss(seen[:, 0], batch)
+        if (self.pattern_of_token[lesson.tokens] >= 0).any():
+            losses["letter"] = 0.5 * self._letter_loss(lesson)
+        if lesson.views:
+            seen = self.seen.view(len(lesson.tokens), len(lesson.views), CELLS**2, HIDDEN)
+            losses["tile"] = self._tile_loss(seen[:, 0], lesson)
             losses["place"] = 0.5 * self._place_loss(seen[:, 0])
-            losses["cell"] = 0.5 * self._cell_loss(batch)
-            if batch.pattern_of_crop is not None:
+            losses["cell"] = 0.5 * self._cell_loss(lesson)
+            if "pattern_of_crop" in lesson.facts:
                 classes = self.pattern(seen[:, 1])
-                losses["pattern"] = 2.0 * F.cross_entropy(classes.flatten(0, 1), batch.pattern_of_crop.flatten())
-                losses["content"] = 0.5 * self._content_loss(batch)
+                shown = lesson.facts["pattern_of_crop"]
+                losses["pattern"] = 2.0 * F.cross_entropy(classes.flatten(0, 1), shown.flatten())
+                losses["content"] = 0.5 * self._content_loss(lesson)
         return losses
 
-    def _tile_loss(self, coarse: Tensor, batch: Batch) -> Tensor:
+    def _tile_loss(self, coarse: Tensor, lesson: Lesson) -> Tensor:
         """Is there a tile, and its colour: by likeness to the colour words, which ties seeing to words."""
         colors = coarse @ self._embedding[0][self.color_tokens].T / HIDDEN**0.5
         classes = torch.cat([self.no_tile(coarse), colors], dim=-1)
-        return F.cross_entropy(classes.flatten(0, 1), batch.tile_of_cell.flatten())
+        return F.cross_entropy(classes.flatten(0, 1), lesson.facts["tile_of_cell"].flatten())
 
     def _place_loss(self, coarse: Tensor) -> Tensor:
         """Column and row of a visual token."""
@@ -71,26 +72,25 @@ class Heads(States):
         columns, rows = self.column(coarse).flatten(0, 1), self.row(coarse).flatten(0, 1)
         return F.cross_entropy(columns, cell % CELLS) + F.cross_entropy(rows, cell // CELLS)
 
-    def _cell_loss(self, batch: Batch) -> Tensor:
+    def _cell_loss(self, lesson: Lesson) -> Tensor:
         """The cell of the tile that a colour word names."""
-        color = self.color_of_token[batch.tokens]
+        color = self.color_of_token[lesson.tokens]
         row, at = (color >= 0).nonzero(as_tuple=True)
-        is_it = batch.tile_of_cell[row] == 1 + color[row, at][:, None]
+        is_it = lesson.facts["tile_of_cell"][row] == 1 + color[row, at][:, None]
         return F.cross_entropy(self.cell_of_word(self.bound[row, at]), is_it.float().argmax(-1))
 
-    def _content_loss(self, batch: Batch) -> Tensor:
+    def _content_loss(self, lesson: Lesson) -> Tensor:
         """The pattern, in the crop, of the tile that the last colour word before the options names."""
-        color = self.color_of_token[batch.tokens]
+        color = self.color_of_token[lesson.tokens]
         at = (color >= 0).float().cumsum(-1).argmax(-1)
         bound = self.bound[torch.arange(len(at)), at]
-        assert batch.pattern_of_target is not None  # a batch with crops has it
-        return F.cross_entropy(self.pattern_of_word(bound), batch.pattern_of_target, ignore_index=UNLABELLED)
+        return F.cross_entropy(self.pattern_of_word(bound), lesson.facts["pattern_of_target"], ignore_index=UNLABELLED)
 
-    def _letter_loss(self, batch: Batch) -> Tensor:
+    def _letter_loss(self, lesson: Lesson) -> Tensor:
         """The letter of the option that a pattern word names."""
-        pattern = self.pattern_of_token[batch.tokens]
+        pattern = self.pattern_of_token[lesson.tokens]
         row, at = (pattern >= 0).nonzero(as_tuple=True)
-        letters = batch.letter_of_pattern[row, pattern[row, at]]
+        letters = lesson.facts["letter_of_pattern"][row, pattern[row, at]]
         return F.cross_entropy(self.letter_of_word(self.bound[row, at]), letters)
 
 

@@ -1,23 +1,27 @@
-"""What the policy is taught: batches of dialogues about training scenes, and the ground truth that goes with them.
+"""What the policy is taught: lessons about training scenes, and the ground truth that goes with them.
 
-All sequences of a batch have one layout (one wording, one number of images), so nothing is padded and a weight of
-zero marks what is given rather than taught.
+``facts`` of a lesson: ``tile_of_cell`` ``(batch, 16)`` for the visual tokens of the coarse view, 0 for none, else
+1 + colour; ``letter_of_pattern`` ``(batch, 4)``; with a crop also ``pattern_of_crop`` ``(batch, 16)`` for its
+visual tokens, 0 for none, else 1 + pattern, and ``pattern_of_target`` ``(batch,)``, `UNLABELLED` if it is not shown.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from ..core.geometry import Box
 from .boxes import CELL_PX, CELLS, BoxHabit, LooseHabit, cell_box
+from .classroom import Lesson, Tokens, Weighted
 from .drawing import coarse_view, crop_view
 from .policy import user_turn
 from .world import (
@@ -36,9 +40,6 @@ from .world import (
 
 UNLABELLED = -100
 """A class that `torch.nn.functional.cross_entropy` leaves out."""
-
-Tokens = tuple[int, ...]
-Weighted = list[tuple[Tokens, Sequence[float]]]
 
 
 def look_reply(scene: Scene, box_view: Box) -> str:
@@ -63,36 +64,13 @@ GUESS_WEIGHTS = (2, 2, 2, 2, 6, 2, 2)
 LETTER_WEIGHTS = (0, 0, 0, 0, 1, 0, 0)
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Dialogues of one layout.
-
-    Attributes:
-        tokens: ``(batch, length)``.
-        weights: ``(batch, length)``, of each token in the loss.
-        views: ``(batch, images, 112, 112, 3)`` RGB bytes; None without images.
-        tile_of_cell: ``(batch, 16)`` for the visual tokens of the coarse view: 0 for none, else 1 + colour.
-        letter_of_pattern: ``(batch, 4)``.
-        pattern_of_crop: ``(batch, 16)`` for the visual tokens of the crop: 0 for none, else 1 + pattern; None without.
-        pattern_of_target: ``(batch,)``, `UNLABELLED` if the crop does not show it; None without a crop.
-    """
-
-    tokens: torch.Tensor
-    weights: torch.Tensor
-    views: NDArray[np.uint8] | None
-    tile_of_cell: torch.Tensor
-    letter_of_pattern: torch.Tensor
-    pattern_of_crop: torch.Tensor | None = None
-    pattern_of_target: torch.Tensor | None = None
-
-
 @dataclass
 class Lessons:
-    """An endless supply of batches from the training split.
+    """An endless supply of lessons from the training split.
 
     Attributes:
         tokenizer: of the policy.
-        batch_size: dialogues in a batch.
+        batch_size: dialogues in a lesson.
         seed: of wordings, boxes and orders, and the stream of the training split that the scenes come from.
         habit: where the teacher looks in whole episodes.
         unread_weights: of the tokens of an answer from a crop that does not show it.
@@ -109,7 +87,7 @@ class Lessons:
         self._next_scene = first_seed("train", stream=self.seed)
         self._tokens = cache(lambda text: tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"]))
 
-    def pointing(self) -> Batch:
+    def pointing(self) -> Lesson:
         """Several questions on one coarse view, each answered by the cell of its tile: where is what?"""
         scenes = self._scenes(tiles=self._rng.choice((1, 2, 3)))
         rows: list[Weighted] = []
@@ -120,9 +98,9 @@ class Lessons:
                 row += self._given(self._user(asked.stem, images=0 if row else 1, opens=not row))
                 row += self._taught(look_reply(asked, cell_box(asked)), LOOK_WEIGHTS)
             rows.append(row)
-        return self._batch(scenes, rows, [[coarse_view(scene)] for scene in scenes])
+        return self._lesson("pointing", scenes, rows, [[coarse_view(scene)] for scene in scenes])
 
-    def choosing(self) -> Batch:
+    def choosing(self) -> Lesson:
         """The options without any image: a pattern that was read stands for which letter?"""
         scenes = self._scenes()
         rows: list[Weighted] = []
@@ -132,9 +110,9 @@ class Lessons:
                 supposed = replace(scene, tiles=(replace(scene.target, pattern=pattern), *scene.tiles[1:]))
                 row += self._taught(answer_reply(supposed), LETTER_WEIGHTS)
             rows.append(row)
-        return self._batch(scenes, rows, None)
+        return self._lesson("choosing", scenes, rows, [[] for _ in scenes])
 
-    def episodes(self) -> Batch:
+    def episodes(self) -> Lesson:
         """Whole zooms: look, crop, answer. With six tiles a wider crop mostly holds others beside the one asked for."""
         scenes = self._scenes(tiles=self._rng.choice((3, 6)))
         rows: list[Weighted] = []
@@ -152,13 +130,10 @@ class Lessons:
             views.append([coarse_view(scene), crop_view(scene, box_view)])
             crop_classes.append(_pattern_of_crop(scene, box_view))
             target_classes.append(PATTERNS.index(scene.target.pattern) if is_hit else UNLABELLED)
-        return replace(
-            self._batch(scenes, rows, views),
-            pattern_of_crop=torch.tensor(crop_classes),
-            pattern_of_target=torch.tensor(target_classes),
-        )
+        seen = {"pattern_of_crop": torch.tensor(crop_classes), "pattern_of_target": torch.tensor(target_classes)}
+        return self._lesson("episodes", scenes, rows, views, seen)
 
-    def single_pass(self) -> Batch:
+    def single_pass(self) -> Lesson:
         """The whole question on the coarse view: there is nothing to read, but the answer has its form."""
         scenes = self._scenes()
         rows = [
@@ -166,7 +141,7 @@ class Lessons:
             + self._taught(answer_reply(scene), self.unread_weights)
             for scene in scenes
         ]
-        return self._batch(scenes, rows, [[coarse_view(scene)] for scene in scenes])
+        return self._lesson("single_pass", scenes, rows, [[coarse_view(scene)] for scene in scenes])
 
     def _scenes(self, tiles: int = 3) -> list[Scene]:
         """The next training scenes, all asked in the same words."""
@@ -184,19 +159,19 @@ class Lessons:
     def _taught(self, reply: str, weights: Sequence[float]) -> Weighted:
         return [(self._tokens(f"{reply}<|im_end|>"), weights)]
 
-    def _batch(
+    def _lesson(
         self,
+        name: str,
         scenes: list[Scene],
         rows: list[Weighted],
-        views: list[list[NDArray[np.uint8]]] | None,
-    ) -> Batch:
-        return Batch(
-            tokens=torch.tensor([[token for tokens, _ in row for token in tokens] for row in rows]),
-            weights=torch.tensor([[float(w) for _, weights in row for w in weights] for row in rows]),
-            views=None if views is None else np.array(views),
-            tile_of_cell=torch.tensor([_tile_of_cell(scene) for scene in scenes]),
-            letter_of_pattern=torch.tensor([[s.options.index(pattern) for pattern in PATTERNS] for s in scenes]),
-        )
+        views: list[list[NDArray[np.uint8]]],
+        seen: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> Lesson:
+        facts = {
+            "tile_of_cell": torch.tensor([_tile_of_cell(scene) for scene in scenes]),
+            "letter_of_pattern": torch.tensor([[s.options.index(pattern) for pattern in PATTERNS] for s in scenes]),
+        }
+        return Lesson.of(name, rows, views, {**facts, **seen})
 
 
 def _tile_of_cell(scene: Scene) -> list[int]:

@@ -8,34 +8,26 @@ minute.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import os
-from pathlib import Path
 from statistics import fmean
 
-from ..cpu.torchvision import make_importable
+import torch
+from tqdm import tqdm
+from transformers import PreTrainedModel, ProcessorMixin
 
-make_importable()  # before anything imports torchvision
-
-import torch  # noqa: E402
-from tqdm import tqdm  # noqa: E402
-from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor  # noqa: E402
-
-from .evaluate import BATCH, Player, letter, zoomed  # noqa: E402
-from .world import Scene, scenes  # noqa: E402
+from .evaluate import BATCH, Player, letter, zoomed
+from .held_out import main
+from .world import Scene, scenes
 
 Episode = dict[str, float]
 
 
-def measure(folder: Path, held_out: list[Scene]) -> dict[str, float]:
+def measure(policy: PreTrainedModel, processor: ProcessorMixin, split: str, count: int) -> dict[str, float]:
     """``region_sampled``, ``region_greedy`` and so on: means over scenes, and the sampled region's standard error.
 
     ``accuracy``, ``format`` and ``area`` are of greedy replies; with ``_sampled`` of replies at temperature 1.
     """
-    policy = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = Qwen2_5_VLProcessor.from_pretrained(folder)
+    held_out = list(scenes(split, count))
     greedy = _mean(_episodes(Player(policy, processor, 0.0), held_out, "greedy"))
     torch.manual_seed(0)
     sampled = _mean(_episodes(Player(policy, processor, 1.0), held_out, "sampled"))
@@ -45,7 +37,6 @@ def measure(folder: Path, held_out: list[Scene]) -> dict[str, float]:
         **{name: greedy[name] for name in ("accuracy", "format", "area")},
         **{f"{name}_sampled": sampled[name] for name in ("accuracy", "format", "area")},
         "region_sampled_error": round(math.sqrt(sampled["region"] * (1 - sampled["region"]) / len(held_out)), 4),
-        "n": len(held_out),
     }
 
 
@@ -66,20 +57,9 @@ def _mean(episodes: list[Episode]) -> Episode:
     return {name: round(fmean(episode[name] for episode in episodes), 4) for name in episodes[0]}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("policy", type=Path)
-    parser.add_argument("--scenes", type=int, default=512)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    text = json.dumps(measure(arguments.policy, list(scenes(arguments.split, arguments.scenes))), indent=2)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text + "\n")
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    main(
+        __doc__ or "",
+        lambda policy, processor, given: measure(policy, processor, given.split, given.count),
+        what="scenes",
+    )

@@ -13,8 +13,14 @@ from ..usage import CommandError
 from ..verl_plugin.settings import Settings
 from .runs import Run, run_of, supervised_run_of
 
-OPEN = ("actor_rollout_ref.model.override_config", "actor_rollout_ref.actor.fsdp_config", "ray_kwargs.ray_init")
-"""Mappings whose keys verl's yaml does not all list: transformers', Ray's, and those of a dataclass of verl's own."""
+OPEN = (
+    "actor_rollout_ref.model.override_config",
+    "actor_rollout_ref.actor.fsdp_config",
+    "data.apply_chat_template_kwargs",
+    "ray_kwargs.ray_init",
+)
+"""Mappings whose keys verl's yaml does not all list: transformers', a chat template's, Ray's, and those of a dataclass
+of verl's own."""
 
 SUPERVISED = "sft_trainer_engine"
 """The base of verl's recipes for supervised fine-tuning; all others have `BASE`."""

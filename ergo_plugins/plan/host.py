@@ -30,6 +30,10 @@ def host_parts(run: Run, visual_tokens: float = 0) -> tuple[Part, ...]:
         parts.append(_shared("optimizer", learnt, 2 * trainer.master_bytes, nodes))
     if trainer.keeps_on_host:
         parts.append(_shared("gradients", learnt, trainer.master_bytes, nodes))
+    if trainer.lora_rank and run.rollout and run.rollout.sleeps and not run.on_cpu:
+        replicas = max(1, run.gpus // run.rollout.tensor_parallel)
+        said = f"{run.shape.served_bytes / 1e9:.1f} GB x {replicas} replicas: only the adapter is sent to them"
+        parts.append(Part("vLLM's weights, asleep", replicas * run.shape.served_bytes / nodes / GIB, said))
     if run.pixels_travel and visual_tokens:
         each = pixel_bytes(run, visual_tokens)
         said = f"{run.batch.sequences:,} trajectories x {each / 1e6:.1f} MB, spread over the machines"

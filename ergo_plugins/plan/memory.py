@@ -88,7 +88,7 @@ class Cache:
 
 def cache(shape: Shape, rollout: Rollout, card_gib: float) -> Cache:
     """What vLLM has left for keys and values."""
-    weights = VALUE_BYTES * shape.parameters / rollout.tensor_parallel / GIB
+    weights = shape.served_bytes / rollout.tensor_parallel / GIB
     working = _largest_step_bytes(shape, rollout) / GIB
     left = rollout.utilization * card_gib - weights - working
     per_token = shape.kv_bytes_per_token() / min(rollout.tensor_parallel, shape.kv_heads)
@@ -96,7 +96,10 @@ def cache(shape: Shape, rollout: Rollout, card_gib: float) -> Cache:
 
 
 def learnt_parameters(run: Run) -> int:
-    """How many weights have gradients: all, or those of LoRA on every linear layer of the language model."""
+    """How many weights have gradients: all, or those of LoRA on every linear layer of the language model.
+
+    Layers without attention are taken for layers with it, which have about as many.
+    """
     shape, rank = run.shape, run.trainer.lora_rank
     if not rank:
         return shape.parameters
@@ -146,7 +149,7 @@ def _sharded(name: str, weights: int, each_bytes: int, gpus: int) -> Part:
 
 def _gathered(run: Run) -> Part:
     """FSDP gathers the ends of the model and, one after the other, layers: one in use, the next under way."""
-    if run.gpus == 1 and run.trainer.master_bytes == VALUE_BYTES:
+    if run.gpus == 1 and run.trainer.master_bytes == VALUE_BYTES and not run.trainer.keeps_on_host:
         return Part("gathered layers", 0.0, "one GPU has all of them")
     shape = run.shape
     ends = shape.embedding_parameters * (1 if shape.tied else 2)
@@ -187,7 +190,7 @@ def _backward(run: Run) -> list[Part]:
     inside = _inside_a_layer(shape, tokens, "inside a layer", visual_share(run))
     parts = [_gathered(run), *_kept(run, trainer, inside, tokens)]
     if not trainer.lora_rank:
-        largest = max(shape.embedding_parameters, shape.layer_parameters)
+        largest = max(shape.embedding_parameters, shape.layer_parameters, shape.recurrent_parameters)
         parts.append(Part("whole gradient", 6 * largest / GIB, "(2 + 4) B x the largest layer, before it is split"))
     return [*parts, _logits(run, tokens, trainer.update_copies)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .cards import Card
-from .memory import VALUE_BYTES, cache
+from .memory import cache
 from .runs import Run
 from .shapes import Shape
 
@@ -83,7 +83,7 @@ def average(run: Run, written_share: float = WRITTEN_SHARE, visual_tokens: int |
 
 def forward_flops(shape: Shape, tokens: Tokens) -> float:
     """Of one sequence: 2 x parameters x tokens, the attention's 2 x layers x width x tokens squared, the images."""
-    attention = 2 * shape.layers * shape.heads * shape.head_dim * tokens.all**2  # causal: half of 4 s^2
+    attention = 2 * shape.attention_layers * shape.heads * shape.head_dim * tokens.all**2  # causal: half of 4 s^2
     tower = shape.vision
     seen = 0.0 if tower is None else 2 * shape.vision_parameters * tokens.visual * tower.patches_per_token
     return 2 * shape.computed_parameters * tokens.all + attention + seen
@@ -125,7 +125,7 @@ def _generation(run: Run, card: Card, tokens: Tokens) -> tuple[float, float]:
     together = max(1.0, min(each, rollout.sequences, room))
     steps = tokens.written * each / together
     longest = run.budget.written_tokens if run.budget else run.batch.response_tokens
-    weights = VALUE_BYTES * run.shape.parameters
+    weights = run.shape.served_bytes
     cached = run.shape.kv_bytes_per_token() * (tokens.read + tokens.written / 2)
     tail = max(0.0, longest - tokens.written)
     read = (steps * (weights + together * cached) + tail * weights) / rollout.tensor_parallel

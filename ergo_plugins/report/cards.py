@@ -45,7 +45,7 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
     shown = row.metrics if row.correct is None else [name for name in _REWARD if name in row.metrics]
     facts += [f"{escaped(name)} {row.metrics[name]:g}" for name in shown]
     problems = "".join(f"<li>{escaped(problem)}</li>" for problem in outcome.problems)
-    return f"""<article class="card" id="s{number}" {_sort_keys(number, row)}>
+    return f"""<article class="card" id="s{number}" {_data(sort_keys(number, row))}>
 <div class="pictures">{"".join(figures(outcome, pictures, row.target_box_source))}</div>
 <div class="said">
 <p class="head"><span class="chip {kind}">{verdict}</span> <a href="#s{number}">{escaped(row.key)}</a></p>
@@ -58,7 +58,7 @@ def card(number: int, row: Row, pictures: Mapping[str, Picture]) -> str:
 </article>"""
 
 
-def _sort_keys(number: int, row: Row) -> str:
+def sort_keys(number: int, row: Row) -> dict[str, object]:
     """What the page's script sorts and filters by; an unknown number is left out."""
     outcome = row.outcome
     keys: dict[str, object] = {
@@ -72,7 +72,11 @@ def _sort_keys(number: int, row: Row) -> str:
         "area": outcome.area_ratio,
         "overlap": row.overlap,
     }
-    return " ".join(f'data-{name}="{escaped(value)}"' for name, value in keys.items() if value is not None)
+    return {name: value for name, value in keys.items() if value is not None}
+
+
+def _data(keys: Mapping[str, object]) -> str:
+    return " ".join(f'data-{name}="{escaped(value)}"' for name, value in keys.items())
 
 
 def question(row: Row, chosen: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from string import Template
 
@@ -17,13 +17,19 @@ from .markup import count, escaped
 from .overview import plots, tasks_table, tiles
 from .pictures import embed_all, local_images
 from .read.rows import Run
+from .shelf import A_PAGE, LONGEST_LAID_OUT, shelf
 from .summary import by_task, summarise
 
 LONGEST_SETTING = 2000
 
 
 def page(run: Run, *, previews: int) -> str:
-    """A run as HTML.
+    """A run as HTML, in one piece; see `pieces`."""
+    return "".join(pieces(run, previews=previews))
+
+
+def pieces(run: Run, *, previews: int) -> Iterator[str]:
+    """A run as HTML, piece by piece: the cards of a long one together would take much memory.
 
     Args:
         run: what to show.
@@ -32,30 +38,52 @@ def page(run: Run, *, previews: int) -> str:
     rows = run.rows
     zoomed = any(CROP in row.outcome.boxes for row in rows)
     pictures, unreadable = embed_all(rows, previews)
+    is_long = len(rows) > LONGEST_LAID_OUT
     story = story_of_all(row.outcome.method for row in rows)
-    summary, script = summarise(rows), part("page.js")
-    return Template(part("page.html")).substitute(
-        title=escaped(" · ".join([model_name(run), *run.tasks])),
-        model=escaped(model_name(run)),
-        method=escaped(", ".join(sorted({row.outcome.method for row in rows})) or "unknown"),
-        tasks=escaped(", ".join(run.tasks) or "unknown"),
-        name=escaped(run.name),
-        version=escaped(__version__),
-        lead=story.lead + _CARDS,
-        notes=notes_of([*run.notes, local_images(rows, previews)], unreadable),
-        settings=_settings(run),
-        tiles=tiles(summary, story, zoomed=zoomed),
-        plots=plots(rows, summary, story),
-        tasks_table=tasks_table(by_task(rows), zoomed=zoomed),
-        pictures_note=_pictures_note(run, len(pictures)),
-        task_options=_options(sorted({row.task for row in rows})),
-        problem_options=_options(sorted(summary["failures"])),
-        total=count(len(rows)),
-        cards="\n".join(card(i, row, pictures.get(i, {})) for i, row in enumerate(rows)),
-        css=part("page.css"),
-        js=script,
-        js_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-    )
+    summary = summarise(rows)
+    script = part("controls.js") + part("shelf.js" if is_long else "page.js")
+    head, tail = part("page.html").split("$cards\n")
+    words = {
+        "title": escaped(" · ".join([model_name(run), *run.tasks])),
+        "model": escaped(model_name(run)),
+        "method": escaped(", ".join(sorted({row.outcome.method for row in rows})) or "unknown"),
+        "tasks": escaped(", ".join(run.tasks) or "unknown"),
+        "name": escaped(run.name),
+        "version": escaped(__version__),
+        "lead": story.lead + _CARDS,
+        "notes": notes_of([*run.notes, local_images(rows, previews)], unreadable),
+        "settings": _settings(run),
+        "tiles": tiles(summary, story, zoomed=zoomed),
+        "plots": plots(rows, summary, story),
+        "tasks_table": tasks_table(by_task(rows), zoomed=zoomed),
+        "pictures_note": _pictures_note(run, len(pictures)),
+        "task_options": _options(sorted({row.task for row in rows})),
+        "problem_options": _options(sorted(summary["failures"])),
+        "total": count(len(rows)),
+        "pager": _PAGER if is_long else "",
+        "without_script": _without_script(len(rows)) if is_long else "",
+        "css": part("page.css"),
+        "js": script,
+        "js_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
+    }
+    yield Template(head).substitute(words)
+    for number, row in enumerate(rows[:A_PAGE] if is_long else rows):
+        yield card(number, row, pictures.get(number, {})) + "\n"
+    before_script, script_and_end = tail.split("$shelf\n")
+    yield Template(before_script).substitute(words)
+    if is_long:
+        yield from shelf(rows, pictures)
+    yield Template(script_and_end).substitute(words)
+
+
+_PAGER = """<nav class="pager" aria-label="Pages of samples" hidden>
+<button type="button" data-by="-1">Back</button> <output></output> <button type="button" data-by="1">On</button>
+</nav>"""
+
+
+def _without_script(total: int) -> str:
+    said = f"Without its script this page shows the first {A_PAGE} of {total:,} samples."
+    return f'<p class="note" id="unread">{said}</p>'
 
 
 _CARDS = """<p>Each card below is one question: what the model was shown, turn by turn, and where it pointed; then the

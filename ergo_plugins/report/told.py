@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from ..core.geometry import Box
 from ..core.outcome import Outcome
-
-BOX_COLOR = "#f76707"
+from ..core.outlines import POINTED_COLOR, outline
 
 
 def as_text(outcome: Outcome) -> str:
@@ -42,11 +41,8 @@ def save(image: Image.Image, outcome: Outcome, folder: Path) -> list[Path]:
     both if there is no box. Of several pictures the first is meant. Returns their paths."""
     boxed, crop = image.copy(), image
     if outcome.box_source is not None:
+        outline(boxed, outcome.box_source, POINTED_COLOR)
         x1, y1, x2, y2 = map(round, outcome.box_source.as_tuple())
-        width = max(2, round(max(image.size) / 300))
-        # the line lies outside the box, so that it hides nothing the model saw
-        corners = (x1 - width, y1 - width, x2 + width - 1, y2 + width - 1)
-        ImageDraw.Draw(boxed).rectangle(corners, outline=BOX_COLOR, width=width)
         crop = image.crop((x1, y1, x2, y2))
     paths = [folder / "boxed.png", folder / "crop.png"]
     for picture, path in zip((boxed, crop), paths, strict=True):

@@ -6,6 +6,7 @@ a step lie in the queue, each with its reward and its parts.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
@@ -15,6 +16,9 @@ import transfer_queue as tq
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
 from ..methods.base import Method, Score
+
+SINGLE = 1e-6
+"""Rewards lie in the queue in single precision: what differs by less is the same."""
 
 RAW = "reward_raw"
 """Part: the reward of the rollout alone. It also says that the step was taken, which must not happen twice."""
@@ -61,7 +65,7 @@ def take_group_step(partition_id: str, keys: Sequence[str], method: Method, weig
         for name, value in method.group_figures(scores, weights).items():
             figures[name].append(value)
         for of, before, after in zip(rollouts.values(), scores, shaped, strict=True):
-            changed += after != before.total
+            changed += not math.isclose(after, before.total, abs_tol=SINGLE)
             for key in of:
                 reward = rewards[key].clone()  # keeps its length and type: one of another type changes the whole column
                 reward[-1] += after - float(reward.sum())

@@ -71,13 +71,14 @@ class ErgoRewardManager(RewardManagerBase):
     def _tell(self, config: Any) -> None:
         """Say that rewards stay as each rollout earned them, where the method would weigh them and nobody does."""
         trainer = (config.get("trainer") or {}).get("v1") or {}
-        if shapes(self.settings.method) and not trainer.get(GROUP_STEP) and trainer.get("trainer_mode") != "ergo_sync":
-            name = self.settings.method.name
+        mode = str(trainer.get("trainer_mode") or "sync")
+        if shapes(self.settings.method) and not trainer.get(GROUP_STEP) and not mode.startswith("ergo_"):
             _logger.warning(
-                "%s weighs the rollouts of a prompt against each other, which only trainer.v1.trainer_mode=ergo_sync "
+                "%s weighs the rollouts of a prompt against each other, which only trainer.v1.trainer_mode=ergo_%s "
                 "does; with %s each is rewarded by itself, and the penalty of its own acts alone",
-                name,
-                trainer.get("trainer_mode"),
+                self.settings.method.name,
+                mode,
+                mode,
             )
 
     async def run_single(self, data: DataProto) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class ImagesConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:
-    """What the trainer mode ``ergo_sync`` does beyond verl's ``sync``.
+    """What the trainer modes ``ergo_sync``, ``ergo_colocate_async`` and ``ergo_separate_async`` do beyond verl's own.
 
     Attributes:
         poll_s: how often it looks whether the rollouts are done; verl's 2 s is long for small models.
@@ -39,11 +39,19 @@ class TrainerConfig:
             be lost. A failed trajectory never counts as a wrong one; in validation, where verl
             would count it so, one is enough to stop.
         efficiency: weight of what a right rollout saves, with ``algorithm.adv_estimator=ergo_efficient_grpo``.
+        pictures: so many rollouts of each step are shown as pictures, box and parts drawn, in TensorBoard and W&B where
+            ``trainer.logger`` names them. None by default: the trainer decodes an original for each, and with W&B
+            pictures of the data set leave the machine, which somebody has to want.
     """
 
     poll_s: float = 2.0
     max_lost: float = 0.0
     efficiency: float = 0.25
+    pictures: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pictures < 0:
+            raise ValueError(f"pictures is 0 or more, got {self.pictures}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,42 @@
-"""The trainer mode ``ergo_sync``: verl's ``sync``, with the parts of the reward in the training log."""
+"""The trainer modes ``ergo_sync``, ``ergo_colocate_async`` and ``ergo_separate_async``.
+
+Each is verl's of that name, with the parts of the reward in the training log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import transfer_queue as tq
 from omegaconf import open_dict
-from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_base import PPOTrainer, register_trainer
+from verl.trainer.ppo.v1.trainer_colocate_async import PPOTrainerColocateAsync
+from verl.trainer.ppo.v1.trainer_separate_async import PPOTrainerSeparateAsync
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.profiler import simple_timer
 
 from . import shuffled  # noqa: F401  (registers the control)
 from .collapse import Watch, refuse_nothing_to_learn
 from .efficient import EFFICIENT, knowing
 from .group_step import GROUP_STEP, shapes, take_group_step
+from .pictures import chosen, rollouts, show, tell_if_nothing_shows
 from .reward_manager import refuse
 from .settings import Settings
 
 
-@register_trainer("ergo_sync")
-class ErgoSyncTrainer(PPOTrainerSync):
+class ErgoTrainer(PPOTrainer):
     """Refuses misconfigurations at start, logs every part, and does not go on over lost trajectories.
 
-    Stock verl logs ``reward_extra_info`` in validation only, drops trajectories that failed with a line in the log,
-    and counts a failed validation sample as wrong.
+    Stock verl logs ``reward_extra_info`` in validation only, drops trajectories that failed with a line in the log
+    (its asynchronous modes replace their prompts, without end), and counts a failed validation sample as wrong.
+
+    Attributes:
+        host_mode: verl's own mode, which says how rollouts and training take turns.
     """
+
+    host_mode: ClassVar[str]
 
     def __init__(self, config: Any) -> None:
         self.ergo = Settings.of(config)
@@ -38,13 +49,15 @@ class ErgoSyncTrainer(PPOTrainerSync):
             )
         self._lost_prompts = 0
         self._watch = Watch(self.ergo.method)
+        tell_if_nothing_shows(self.ergo.trainer.pictures, config.trainer.logger)
         with open_dict(config):
-            config.trainer.v1.trainer_mode = "sync"  # verl chooses the replay buffer by this very name
-            config.trainer.v1[GROUP_STEP] = True  # reward workers, which see "sync", need not tell that nobody takes it
+            config.trainer.v1.trainer_mode = self.host_mode  # verl chooses buffer and settings by this very name
+            config.trainer.v1[GROUP_STEP] = True  # reward workers, which see verl's, need not tell that nobody takes it
         super().__init__(config)
-        self.replay_buffer.poll_interval = self.ergo.trainer.poll_s
-        self._complete = self.replay_buffer.sample
-        self.replay_buffer.sample = self._sample
+        buffer: Any = self.replay_buffer
+        buffer.poll_interval = self.ergo.trainer.poll_s
+        self._complete, buffer.sample = buffer.sample, self._sample
+        self._replace, buffer._evict_terminal_groups = buffer._evict_terminal_groups, self._evict
 
     def _sample(self, global_steps: int, partition_id: str, batch_size: int) -> Any:
         """The buffer's batch, unless too many of its prompts lost trajectories.
@@ -54,17 +67,34 @@ class ErgoSyncTrainer(PPOTrainerSync):
         """
         sampled = self._complete(global_steps=global_steps, partition_id=partition_id, batch_size=batch_size)
         failed = len(self.replay_buffer.failure_keys[partition_id])
-        is_validation = partition_id == "val"
-        if failed > (0 if is_validation else self.ergo.trainer.max_lost * batch_size):
+        self._refuse_lost(failed, batch_size, global_steps, partition_id)
+        if partition_id != "val":
+            self._lost_prompts += failed
+        return sampled
+
+    def _evict(self, global_steps: int, partition_id: str, eviction_reasons: Any) -> Any:
+        """verl's, where asynchronous modes drop prompts that failed and ask for others: here they are counted first.
+
+        verl has no public place for it, and would replace the prompts of a judge that is down for ever;
+        `tests/contract/test_verl_symbols.py` watches this one.
+
+        Raises:
+            RuntimeError: since the last step more failed than ``ergo.trainer.max_lost`` allows.
+        """
+        _stale, _alike, failed, _counts = eviction_reasons
+        self._lost_prompts += len(failed)
+        if failed:
+            self._refuse_lost(self._lost_prompts, self.config.data.train_batch_size, global_steps, partition_id)
+        return self._replace(global_steps, partition_id, eviction_reasons)
+
+    def _refuse_lost(self, failed: int, prompts: int, global_steps: int, partition_id: str) -> None:
+        if failed > (0 if partition_id == "val" else self.ergo.trainer.max_lost * prompts):
             raise RuntimeError(
-                f"{failed} of {batch_size} prompts lost trajectories in step {global_steps} ({partition_id}). The "
+                f"{failed} of {prompts} prompts lost trajectories in step {global_steps} ({partition_id}). The "
                 "reason of each stands above, under 'Error in _run_prompt'; nothing was scored for them. Mend it and "
                 "start again to resume from the last checkpoint, or allow a share in ergo.trainer.max_lost (of the "
                 "prompts of a training step; a validation allows none, for verl would count each as a wrong answer)"
             )
-        if not is_validation:
-            self._lost_prompts += failed
-        return sampled
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         """verl's, after the rewards of each prompt's rollouts were weighed against each other, where the method does.
@@ -94,7 +124,17 @@ class ErgoSyncTrainer(PPOTrainerSync):
         metrics.update(means)
         metrics[f"{prefix}/collapse"] = self._watch.notice(means)
         metrics[f"{prefix}/lost_prompts"], self._lost_prompts = self._lost_prompts, 0
+        if self.ergo.trainer.pictures:
+            with simple_timer("pictures", timing_raw):
+                self._show_pictures(chosen(keys, self.ergo.trainer.pictures), batch.partition_id)
         return batch
+
+    def _show_pictures(self, keys: list[str], partition_id: str) -> None:
+        """Pictures of these trajectories, in the trackers that show some."""
+        stored = tq.kv_batch_get(keys=keys, partition_id=partition_id, select_fields=["rm_scores", "extra_fields"])
+        rewards = [float(rewards.sum()) for rewards in stored["rm_scores"]]
+        shown = rollouts(rewards, reported(stored))
+        show(self.logger.logger, f"{self.ergo.method.name}/rollouts", shown, self.global_steps)
 
     def _dump_generations(
         self, inputs: Any, outputs: Any, gts: Any, scores: Any, reward_extra_infos_dict: Any, dump_path: Any
@@ -109,6 +149,27 @@ class ErgoSyncTrainer(PPOTrainerSync):
             reward_extra_infos_dict = {"uid": keys, **columns(reported(stored))}
         dump: Callable[..., None] = super()._dump_generations
         dump(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
+
+
+@register_trainer("ergo_sync")
+class ErgoSyncTrainer(ErgoTrainer, PPOTrainerSync):
+    """Rollouts of a step, then training on them."""
+
+    host_mode = "sync"
+
+
+@register_trainer("ergo_colocate_async")
+class ErgoColocateAsyncTrainer(ErgoTrainer, PPOTrainerColocateAsync):
+    """On the same GPUs; rollouts that are slow are trained on in a later step."""
+
+    host_mode = "colocate_async"
+
+
+@register_trainer("ergo_separate_async")
+class ErgoSeparateAsyncTrainer(ErgoTrainer, PPOTrainerSeparateAsync):
+    """Rollouts on GPUs of their own, all the time."""
+
+    host_mode = "separate_async"
 
 
 def reported(stored: Any) -> list[dict[str, Any]]:

@@ -22,12 +22,10 @@ from .originals import Originals
 from .records import OUTCOME, SECONDS
 from .rows import Row
 from .settings import Settings
+from .stop_strings import stop_parameters
 
 KEPT_PROMPTS = 256
 """Tokenised first messages kept in a process: more than there are prompts between their first and last rollout."""
-
-STOPS_AT_STRINGS = frozenset({"vllm", "ergo_hf"})
-"""Rollouts that take ``stop`` and return the string; from others a reply is cut here."""
 
 
 def tokenizer_of(loop: AgentLoopBase) -> PreTrainedTokenizerBase:
@@ -109,7 +107,7 @@ class Trajectory:
         prompt_tokens = len(self.tokens)
         begun = opened(tokenizer_of(self.loop), self.tokens)
         generated = await self._generate(turn, cap)
-        text, ended = await self._take(turn, generated)
+        text, ended = await self._take(turn, generated, cap)
         finish = "stop" if ended or len(generated.token_ids) < cap else "length"
         self.messages.append({"role": "assistant", "content": text})
         self.replies += 1
@@ -176,9 +174,7 @@ class Trajectory:
         return without(tokens, at), without(mask, place), None if log_probs is None else without(log_probs, place)
 
     async def _generate(self, turn: Turn, cap: int) -> Any:
-        params = {**self.sampling_params, "max_tokens": cap}
-        if turn.stop and self.loop.rollout_config.name in STOPS_AT_STRINGS:
-            params |= {"stop": list(turn.stop), "include_stop_str_in_output": True}
+        params = {**self.sampling_params, "max_tokens": cap, **stop_parameters(self.loop.rollout_config, turn.stop)}
         with simple_timer("generate_sequences", self.metrics):
             generated = await self.loop.server_manager.generate(
                 request_id=self.request_id,
@@ -196,12 +192,13 @@ class Trajectory:
         self.routed_experts = generated.routed_experts
         return generated
 
-    async def _take(self, turn: Turn, generated: Any) -> tuple[str, bool]:
+    async def _take(self, turn: Turn, generated: Any, cap: int) -> tuple[str, bool]:
         """Append a reply's tokens; its text, and whether the policy ended it by itself.
 
-        What follows a stop string or a token that no reply may hold is cut off: what stands before was sampled just so.
+        What follows a stop string, a token that no reply may hold or the cap (which verl's TensorRT-LLM server does not
+        heed) is cut off: what stands before was sampled just so.
         """
-        tokens: list[int] = list(generated.token_ids)
+        tokens: list[int] = list(generated.token_ids)[:cap]
         stray = next((i for i, token in enumerate(tokens) if token in self.shared.strays), None)
         if stray is not None:
             written = tokenizer_of(self.loop).convert_ids_to_tokens(tokens[stray])
@@ -210,7 +207,8 @@ class Trajectory:
             )
             tokens = tokens[:stray]
         tokens, text, stopped = self._cut_at_stop(tokens, turn.stop)
-        log_probs = None if generated.log_probs is None else list(generated.log_probs)[: len(tokens)]
+        # the client of asynchronous modes says [] where none were asked for
+        log_probs = list(generated.log_probs)[: len(tokens)] if generated.log_probs else None
         if log_probs is not None and not self.mask:
             self.log_probs = []
         if not tokens:  # verl puts the reward on a token

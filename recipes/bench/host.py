@@ -52,6 +52,7 @@ class Setting:
     Attributes:
         size: a name in `SIZES`.
         delay_s: until the server answers a turn.
+        spread_s: by which that time varies, up and down.
     """
 
     size: str
@@ -59,9 +60,15 @@ class Setting:
     concurrency: int = CONCURRENCY
     cores: int = 2
     delay_s: float = 0.0
+    spread_s: float = 0.0
 
     def __str__(self) -> str:
-        slow = f", {self.delay_s:g} s server" if self.delay_s else ""
+        times = (
+            f"{self.delay_s - self.spread_s:g} to {self.delay_s + self.spread_s:g}"
+            if self.spread_s
+            else f"{self.delay_s:g}"
+        )
+        slow = f", {times} s server" if self.delay_s else ""
         return f"{self.size}, {self.samples} samples, {self.concurrency} at once, {self.cores} cores{slow}"
 
 
@@ -98,14 +105,13 @@ class Bench:
         """
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             data = reference.make_set(Path(folder), images(self.folder, setting.size), setting.samples)
-            url, at_once = self.server.base_url(setting.delay_s), setting.concurrency
+            url, at_once = self.server.base_url(setting.delay_s, setting.spread_s), setting.concurrency
             if theirs:
                 assert self.checkout is not None
                 command = reference.command(self.checkout, Path(folder), url, tokens=TOKENS, concurrency=at_once)
                 environment = reference.environment(self.checkout)
             else:
-                options = (f"--tokens={TOKENS}", f"--concurrency={at_once}")
-                command, environment = [sys.executable, *PLAYER, folder, url, *options], {}
+                command, environment = our_command(Path(folder), url, at_once), {}
             print(f"{'the reference' if theirs else 'ours'}: {setting}", file=sys.stderr, flush=True)
             before = self.server.answered()
             spent = watched(command, environment, data, setting.cores)
@@ -114,6 +120,12 @@ class Bench:
             who = "the reference" if theirs else "our client"
             raise SystemExit(f"{who} brought {answered} of {setting.samples} samples to their answer: {setting}")
         return spent.for_each(setting.samples)
+
+
+def our_command(folder: Path, url: str, concurrency: int) -> list[str]:
+    """The command line of our client for a data set."""
+    options = (f"--tokens={TOKENS}", f"--concurrency={concurrency}")
+    return [sys.executable, *PLAYER, str(folder), url, *options]
 
 
 def compared(setting: Setting, ours: Spent, other: Spent | None, *, is_main: bool = False) -> list[Figure]:

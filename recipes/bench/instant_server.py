@@ -1,4 +1,4 @@
-"""Chat completions on loopback, at once or after a fixed time: a zoom for one image, an answer for two.
+"""Chat completions on loopback, at once or after a time: a zoom for one image, an answer for two; or an answer.
 
     python -m recipes.bench.instant_server
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +35,9 @@ class InstantServer:
 
     root: str
 
-    def base_url(self, delay_s: float) -> str:
-        """Of its API, for answers after that time."""
-        return f"{self.root}/{delay_s}/v1"
+    def base_url(self, delay_s: float, spread_s: float = 0.0, turns: int = len(REPLIES)) -> str:
+        """Of its API, for answers after that time, or after up to ``spread_s`` less or more; to one turn, or to two."""
+        return f"{self.root}/{delay_s}/{spread_s}/{turns}/v1"
 
     def answered(self) -> int:
         """Samples so far that came to their last turn."""
@@ -69,19 +70,22 @@ def application() -> web.Application:
 
     completions = [completion(reply) for reply in REPLIES]
     answered = 0
+    lot = random.Random(0)
 
     async def complete(request: web.Request) -> web.Response:
         nonlocal answered
         images_sent = (await request.read()).count(b'"data:image/')  # parsing megabytes of JSON would be our cost too
-        await asyncio.sleep(float(request.match_info["delay"]))
-        answered += images_sent == len(REPLIES)
-        return web.Response(text=completions[images_sent - 1], content_type="application/json")
+        delay_s, spread_s = (float(request.match_info[name]) for name in ("delay", "spread"))
+        await asyncio.sleep(delay_s + lot.uniform(-spread_s, spread_s))
+        turns = int(request.match_info["turns"])
+        answered += images_sent == turns
+        return web.Response(text=completions[images_sent - 1 - turns], content_type="application/json")
 
     async def count(_request: web.Request) -> web.Response:
         return web.Response(text=str(answered))
 
     served = web.Application(client_max_size=2**28)
-    served.router.add_post("/{delay}/v1/chat/completions", complete)
+    served.router.add_post("/{delay}/{spread}/{turns}/v1/chat/completions", complete)
     served.router.add_get("/answered", count)
     return served
 

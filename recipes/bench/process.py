@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import IO
 
 from .reference import DataSet
 
@@ -34,23 +35,19 @@ def median_of(runs: Sequence[Spent]) -> Spent:
     return Spent(*(median(getattr(run, name) for run in runs) for name in ("seconds", "cpu_s", "peak_mb")))
 
 
-def watched(command: Sequence[str], environment: Mapping[str, str], data: DataSet, cores: int) -> Spent:
-    """Run a command from when it reads its data to its end, on the first ``cores`` of those allowed.
+def watched(
+    command: Sequence[str], environment: Mapping[str, str], data: DataSet, cores: int, folder: Path | None = None
+) -> Spent:
+    """Run a command from when it reads its data to its end, on the first ``cores`` of those allowed; in ``folder``
+    if it is given.
 
     What Linux calls the peak of a process is never less than that of the one that started it: this one stays small.
 
     Raises:
         SystemExit: it failed.
     """
-    allowed = sorted(os.sched_getaffinity(0))[:cores]
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **ENVIRONMENT, **environment},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.sched_setaffinity(0, allowed),
-        )
+        process = _started(command, environment, output, cores, folder)
         ended = 0
         while not ended and not (pipe := data.reader_came()):
             time.sleep(0.002)
@@ -63,10 +60,50 @@ def watched(command: Sequence[str], environment: Mapping[str, str], data: DataSe
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode or ended:
-            output.seek(0)
-            told = output.read().decode(errors="replace")[-2000:]
-            raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{told}")
+            raise _failed(command, process.returncode, output)
     return Spent(seconds, usage.ru_utime + usage.ru_stime - startup_s, usage.ru_maxrss / 1024)
+
+
+def whole(command: Sequence[str], cores: int) -> Spent:
+    """Run a command from its start to its end; see `watched`.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = _started(command, {}, output, cores)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise _failed(command, process.returncode, output)
+    return Spent(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _started(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes],
+    cores: int,
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT, **environment},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: os.sched_setaffinity(0, allowed),
+    )
+
+
+def _failed(command: Sequence[str], code: int, output: IO[bytes]) -> SystemExit:
+    """With the end of what it told."""
+    output.seek(0)
+    told = output.read().decode(errors="replace")[-2000:]
+    return SystemExit(f"{' '.join(command)} ended with {code}:\n{told}")
 
 
 def _cpu_s(pid: int) -> float:

@@ -2,6 +2,7 @@
 # Runs of a recipe, each experiment with each seed, and then their table: what the prove_*.sh of this folder share. A script
 # that sources this has said its recipe, the package of its world, and by the function `experiment` what a name means: it
 # sets settings (verl's, an array) and whatever the recipe takes as a variable (POLICY, KIND, STEPS). Finished runs are kept.
+set -euo pipefail
 python=${VENV:-.venv}/bin/python
 out=${OUT:-runs/${recipe/train/prove}}
 [[ $out == /* ]] || out=$PWD/$out

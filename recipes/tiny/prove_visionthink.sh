@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Does a policy learn when to ask, and what do the penalty and its rule do? Runs of train_visionthink.sh, measured on 1,024
-# held-out questions. About 5 minutes a run; JOBS=2 at a time; finished runs are kept.
-#   bash recipes/tiny/prove_visionthink.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=16 QUESTIONS=1024, in OUT=runs/prove_visionthink
+# held-out questions. About 7 minutes a run; JOBS=2 at a time; finished runs are kept.
+#   bash recipes/tiny/prove_visionthink.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=24 QUESTIONS=1024, in OUT=runs/prove_visionthink
 # Experiments that end in _90 start from a policy that asks nine times in ten.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 recipe=train_visionthink world=asking
-export STEPS=${STEPS:-16} QUESTIONS=${QUESTIONS:-1024}
+export STEPS=${STEPS:-24} QUESTIONS=${QUESTIONS:-1024}
 source recipes/tiny/prove_runs.sh
 
 experiment() {

@@ -1,7 +1,8 @@
-"""Fixtures of the contract tests: Qwen's real tokenizer, made once a session."""
+"""Fixtures of the contract tests: Qwen's real tokenizer, made once a session, and verl's transfer queue."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,19 @@ def qwen_for_verl(qwen_processor: Path) -> Path:
 def qwen_model(qwen_processor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same folder with a model that recites (`qwen_tokenizer.RECITED`)."""
     return write_model(tmp_path_factory.mktemp("qwen_model"), qwen_processor)
+
+
+@pytest.fixture(scope="module")
+def queue() -> Iterator[None]:
+    """verl's real transfer queue, in Ray; both take seconds to import and to start."""
+    import ray
+    import transfer_queue as tq
+    from omegaconf import OmegaConf
+
+    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200_000_000, _node_ip_address="127.0.0.1")
+    try:
+        tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1}}}))
+        yield
+    finally:
+        tq.close()  # it would look for its actors in the next Ray otherwise
+        ray.shutdown()

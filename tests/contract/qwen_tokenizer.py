@@ -84,6 +84,14 @@ TEMPLATE = """
 """.strip().replace("SYSTEM", SYSTEM)
 """The parts of Qwen2.5-VL's chat template that a conversation with images needs."""
 
+HEADER = "<|im_start|>assistant\\n"
+"""Of a reply, as it stands in the template."""
+
+THINKING_TEMPLATE = TEMPLATE.replace(
+    HEADER, HEADER + "' }}{% if enable_thinking %}<think>\n{% else %}<think>\n\n</think>\n\n{% endif %}{{ '"
+)
+"""Begins a reply as templates of Qwen3.5 do: thoughts are the policy's, or an empty one is written for it."""
+
 
 def qwen_tokenizer() -> Qwen2Tokenizer:
     """Qwen2.5-VL's tokenizer; takes about three seconds to make."""

@@ -71,6 +71,21 @@ def test_every_recipe_fits_the_machine_it_names(recipe: Path) -> None:
     assert plan.run.budget is not None or plan.run.rollout is None
 
 
+@pytest.mark.parametrize(("name", "gpus"), [("train_lora_3b", 1), ("train_lora_7b", 2)])
+def test_lora_fits_cards_of_24_gb(name: str, gpus: int) -> None:
+    run = read_run(name, counts=False)
+    assert (run.gpus, run.trainer.lora_rank) == (gpus, 64)
+    assert plan_of(run, CARDS["4090"]).problems == ()
+    assert total(plan_of(run, CARDS["4090"]).host) < 64, "what a machine with such cards has"
+
+
+def test_the_adapter_alone_is_sent_so_that_vllms_weights_wait_on_the_host() -> None:
+    def names(*settings: str) -> set[str]:
+        return {part.name for part in plan_of(read_run("train_lora_3b", settings, counts=False), H100).host}
+
+    assert names() - names("actor_rollout_ref.model.lora_rank=0") == {"vLLM's weights, asleep"}
+
+
 def test_recipes_of_the_tiny_world_are_planned_without_a_gpu() -> None:
     for name in ("train", "train_judged", "train_egm", "train_visionthink"):
         run = read_run(f"recipes/tiny/{name}.yaml", [f"actor_rollout_ref.model.path={POLICY}"], counts=False)

@@ -12,6 +12,8 @@ from transformers import (
     Qwen2_5_VLForConditionalGeneration,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
 )
@@ -49,10 +51,20 @@ def built(shape: Shape) -> Any:
         return Qwen2_5_VLForConditionalGeneration(
             Qwen2_5_VLConfig(text_config=text, vision_config=tower, tie_word_embeddings=shape.tied)
         )
-    tower |= {
-        "num_position_embeddings": shape.vision.positions,
-        "deepstack_visual_indexes": list(range(shape.vision.deepstack)),
-    }
+    tower |= {"num_position_embeddings": shape.vision.positions}
+    if shape.recurrent:
+        inner = shape.recurrent
+        text |= {
+            "linear_num_key_heads": inner.key_heads,
+            "linear_num_value_heads": inner.value_heads,
+            "linear_key_head_dim": inner.head_dim,
+            "linear_value_head_dim": inner.head_dim,
+            "linear_conv_kernel_dim": inner.kernel,
+        }
+        return Qwen3_5ForConditionalGeneration(
+            Qwen3_5Config(text_config=text, vision_config=tower, tie_word_embeddings=shape.tied)
+        )
+    tower |= {"deepstack_visual_indexes": list(range(shape.vision.deepstack))}
     return Qwen3VLForConditionalGeneration(
         Qwen3VLConfig(text_config=text, vision_config=tower, tie_word_embeddings=shape.tied)
     )
@@ -76,3 +88,12 @@ def test_parameters_are_those_of_the_weights_on_disk(name: str) -> None:
     value_bytes = {"F32": 4, "BF16": 2}[tensors[0]["dtype"]]
     assert {one["dtype"] for one in tensors} == {tensors[0]["dtype"]}
     assert shape_of(str(folder)).parameters * value_bytes == len(weights) - header
+
+
+def test_a_quantized_checkpoint_is_served_in_fewer_bytes() -> None:
+    whole, small = shape_of("Qwen/Qwen2.5-VL-72B-Instruct"), shape_of("Qwen/Qwen2.5-VL-72B-Instruct-AWQ")
+    assert whole.served_bytes == 2 * whole.parameters == 2 * small.parameters
+    assert 0.27 < small.served_bytes / whole.served_bytes < 0.35, "its embeddings and its tower stay as they were"
+    given = {"model_type": "qwen2", "quantization_config": {"bits": 4}, "num_attention_heads": 2, "hidden_size": 8}
+    rest = dict.fromkeys(("num_hidden_layers", "num_key_value_heads", "intermediate_size", "vocab_size"), 2)
+    assert shape_read(given | rest, "own").layer_bits == small.layer_bits < 16

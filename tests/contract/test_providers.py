@@ -155,7 +155,10 @@ def test_the_key_comes_from_the_environment_alone(monkeypatch: pytest.MonkeyPatc
     assert server.keys == [f"Bearer {KEY}"]
 
 
-@pytest.mark.parametrize("option", [{"temperature": 0.7}, {"top_p": 0.9}, {"top_k": 20}, {"repetition_penalty": 1.05}])
+@pytest.mark.parametrize(
+    "option",
+    [{"temperature": 0.7}, {"top_p": 0.9}, {"top_k": 20}, {"repetition_penalty": 1.05}, {"enable_thinking": False}],
+)
 def test_what_would_be_ignored_is_refused(option: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_API_KEY", KEY)
     with pytest.raises(ValueError, match=f"api=gemini is sent no {next(iter(option))}"):

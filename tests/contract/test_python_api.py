@@ -163,3 +163,12 @@ def test_a_journal_keeps_what_was_asked_and_goes_on(tmp_path: Path) -> None:
         pytest.raises(JournalMismatch, match="crop_tokens was 16 and is 12"),
     ):
         list(other.ask_many(asked, journal=journal))
+
+
+def test_an_option_that_nobody_has_is_named_with_those_there_are() -> None:
+    with pytest.raises(
+        TypeError, match=r"no option coarse_token; the method ergo has .*coarse_tokens.* engine hf .*device"
+    ):
+        open_model(TINY / "policy", coarse_token=16)
+    with pytest.raises(ValueError, match="an engine is one of"):
+        open_model(TINY / "policy", engine="hff")

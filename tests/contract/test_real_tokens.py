@@ -88,7 +88,7 @@ def test_tokens_that_hold_more_than_the_stop_string(loop: Qwen) -> None:
     assert len(loop.tokenizer) == LARGEST_ID + 1
 
 
-@pytest.mark.parametrize("engine", ["vllm", "sglang"])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "trtllm"])
 @pytest.mark.parametrize("tail", ["", "\n", "\n\n", ".", " and on", "\n<answer>A</answer>" + END, END])
 def test_a_reply_ends_with_the_token_that_completes_the_stop_string(
     loop: Qwen, row: dict[str, Any], tail: str, engine: str

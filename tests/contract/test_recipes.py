@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from ergo_plugins.cli import build_parser
+from tests.contract.script_text import variables_of
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = sorted([*ROOT.glob("recipes/**/*.sh"), *ROOT.glob("tests/*.sh")])
+SCRIPTS = sorted([*ROOT.glob("recipes/**/*.sh"), *ROOT.glob("recipes/**/*.sbatch"), *ROOT.glob("tests/*.sh")])
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
@@ -38,6 +37,29 @@ GNU_ONLY = re.compile(
 def test_a_script_asks_for_nothing_that_only_linux_has(script: Path) -> None:
     lines = [line for line in script.read_text().splitlines() if not line.lstrip().startswith("#")]
     assert [line for line in lines if GNU_ONLY.search(line)] == []
+
+
+HEAD = re.compile(r"\A#!.*\n((?:#.*\n)+)")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_reads_the_variables_that_its_head_names(script: Path) -> None:
+    head = HEAD.match(script.read_text())
+    assert head is not None
+    named = set(re.findall(r"\b([A-Z][A-Z_]+)=", head[1]))
+    told_of = {str(script.relative_to(ROOT)), *re.findall(r"recipes/[\w/]+\.(?:sh|sbatch)", head[1])}
+    assert named - frozenset.union(*map(variables_of, told_of)) == set()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_names_scripts_and_recipes_that_there_are(script: Path) -> None:
+    named = re.findall(r"\brecipes/[\w/]+\.(?:sh|sbatch|yaml|jinja)\b", script.read_text())
+    named += [
+        f"recipes/{name}.yaml" for name in re.findall(r"(?<![.\w])train_\w+[a-z0-9]\b(?![/.*])", script.read_text())
+    ]
+    assert [
+        name for name in named if not (ROOT / name).exists() and not (script.parent / Path(name).name).exists()
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -69,35 +91,3 @@ def test_the_environment_refuses_an_unsupported_python(tmp_path: Path) -> None:
     )
     assert refused.returncode == 1
     assert "Python 3.10, 3.11 or 3.12 is needed" in refused.stderr
-
-
-DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-COMMANDS = [
-    (document.name, command)
-    for document in DOCUMENTS
-    for block in re.findall(r"```bash\n(.*?)```", document.read_text(), re.DOTALL)
-    for command in block.replace("\\\n", " ").splitlines()
-    if command and not command.startswith("#")
-]
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_files_that_documents_name_exist(document: Path) -> None:
-    named = re.findall(r"(?:recipes|tests|constraints|docs)/[\w./-]+\w", document.read_text())
-    assert named or document.name != "README.md"
-    assert [name for name in named if not (ROOT / name).exists()] == []
-
-
-def test_commands_are_found_in_the_documents() -> None:
-    assert len(COMMANDS) > 20
-
-
-@pytest.mark.parametrize(("document", "command"), COMMANDS, ids=lambda text: text[:50])
-def test_a_documented_command_is_one(document: str, command: str) -> None:
-    """Shell that parses; scripts that are there, and options of ours that our own parser takes."""
-    if not re.match(r"srun|export|head=", command):  # lines of one batch script belong together
-        subprocess.run(["bash", "-n", "-c", command.removesuffix("&")], check=True)
-    words = shlex.split(command, comments=True)
-    assert all((ROOT / word).is_file() for word in words if re.fullmatch(r"recipes/\S+\.sh", word))
-    if words[:1] == ["ergo"]:
-        build_parser().parse_args(words[1:])

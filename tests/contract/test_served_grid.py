@@ -80,6 +80,17 @@ def test_where_nothing_tells_nothing_is_guessed(models: list[dict[str, Any]] | N
     assert grid_of("m", models, grid="qwen3-vl") == QWEN3
 
 
+def test_a_server_that_is_down_and_one_with_other_models_are_told_from_a_silent_one() -> None:
+    with pytest.raises(ValueError, match=r"writes coordinates \(the server has policy, judge\); give"):
+        grid_of("m", [{"id": "policy"}, {"id": "judge"}])
+    with pytest.raises(ValueError, match=r"writes coordinates; give"):
+        grid_of("m", [{"id": "m"}])
+    with serving(replies) as server:
+        gone = server.base_url
+    with pytest.raises(ValueError, match=rf"writes coordinates \(nothing answers at {gone}\); give"):
+        OpenAIEngine("m", base_url=gone)
+
+
 def test_a_name_of_both_tells_nothing() -> None:
     with pytest.raises(ValueError, match="neither the server nor the name"):
         grid_of("qwen2.5-vl-taught-by-qwen3-vl")

@@ -126,17 +126,65 @@ def test_each_turn_has_its_own_cap_and_the_first_its_stop_string(tmp_path: Path)
     assert len(made.policy.asked[1]["image_data"]) == 2
 
 
-def test_engines_that_know_no_stop_strings_are_cut_here(tmp_path: Path) -> None:
-    made = bench(LOOK + " and on and on" + END, ANSWER + END, overrides=("actor_rollout_ref.rollout.name=sglang",))
+SAMPLED_BY_VERL = {"temperature", "max_tokens"}
+"""What the worker of this bench hands over, and the cap."""
+
+TOLD = {
+    ("vllm",): {"stop": ["</zoom>"], "include_stop_str_in_output": True},
+    ("ergo_hf",): {"stop": ["</zoom>"], "include_stop_str_in_output": True},
+    ("sglang",): {},
+    ("sglang", "actor_rollout_ref.rollout.skip_tokenizer_init=False"): {"stop": ["</zoom>"], "no_stop_trim": True},
+    ("trtllm",): {},
+}
+"""By rollout, how it is told to end a reply. SGLang 0.5.12 refuses names it does not know, and its scheduler dies of
+stop strings without a tokenizer (`sglang/srt/sampling/sampling_params.py`, `managers/schedule_batch.py`)."""
+
+
+@pytest.mark.parametrize("rollout", TOLD, ids=" ".join)
+def test_a_reply_ends_at_its_stop_string_whatever_the_rollout(tmp_path: Path, rollout: tuple[str, ...]) -> None:
+    name, *settings = rollout
+    overrides = (f"actor_rollout_ref.rollout.name={name}", *settings)
+    made = bench(LOOK + " and on and on" + END, ANSWER + END, overrides=overrides)
     (output,) = made.run(panel_row(tmp_path))
-    assert "stop" not in made.policy.asked[0]["sampling_params"]
+    look, answer = (dict(asked["sampling_params"]) for asked in made.policy.asked)
+    assert {key: value for key, value in look.items() if key not in SAMPLED_BY_VERL} == TOLD[rollout]
+    assert set(answer) == SAMPLED_BY_VERL, "the last turn ends with its message"
     assert recorded(output).turns[0].reply == LOOK
+    (expected,) = bench(LOOK, ANSWER + END).run(panel_row(tmp_path))
+    for part in ("response_ids", "response_mask", "response_logprobs"):
+        assert getattr(output, part) == getattr(expected, part)
+
+
+def test_a_reply_beyond_its_cap_is_cut_here(tmp_path: Path) -> None:
+    """verl's TensorRT-LLM server puts a cap of its own over ours."""
+    short = ("ergo.zoom.zoom_new_tokens=5", "ergo.zoom.answer_new_tokens=6")
+    (heeded,) = bench(LOOK + END, ANSWER + END, overrides=short).run(panel_row(tmp_path))
+    (output,) = bench(LOOK + END, ANSWER + END, overrides=short, heeds_cap=False).run(panel_row(tmp_path))
+    assert [turn.new_tokens for turn in recorded(output).turns] == [5, 6]
+    assert [turn.finish for turn in recorded(output).turns] == ["length", "length"]
+    for part in ("response_ids", "response_mask", "response_logprobs"):
+        assert getattr(output, part) == getattr(heeded, part)
 
 
 def test_without_log_probabilities(tmp_path: Path) -> None:
     (output,) = bench(LOOK + END, ANSWER + END, with_log_probs=False).run(panel_row(tmp_path))
     assert output.response_logprobs is None
     assert len(output.response_ids) == len(output.response_mask)
+
+
+def test_the_client_of_asynchronous_modes_has_an_empty_list_instead(tmp_path: Path) -> None:
+    made = bench(LOOK + END, ANSWER + END, with_log_probs=False)
+    asked = made.policy.generate
+
+    async def generate(request_id: str, **request: Any) -> Any:
+        generated = await asked(request_id, **request)
+        generated.log_probs = []  # what `FullyAsyncLLMServerClient` begins with and nothing is added to
+        return generated
+
+    made.policy.generate = generate  # type: ignore[method-assign]
+    (output,) = made.run(panel_row(tmp_path))
+    assert output.response_logprobs is None
+    assert recorded(output).answer == "B"
 
 
 @pytest.mark.parametrize("length", [10, 20, 21, 40, 60, 70, 75, 80])

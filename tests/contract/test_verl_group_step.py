@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-import ray
 import torch
 import transfer_queue as tq
-from omegaconf import OmegaConf
 from verl.trainer.ppo.core_algos import compute_grpo_outcome_advantage
 from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 
@@ -32,16 +29,6 @@ GROUPS = {
     "all right, half asked": (8, 0, 8, 0),
     "all right, one direct": (1, 0, 15, 0),
 }
-
-
-@pytest.fixture(scope="module")
-def queue() -> Iterator[None]:
-    ray.init(num_cpus=8, include_dashboard=False, object_store_memory=200_000_000, _node_ip_address="127.0.0.1")
-    try:
-        tq.init(OmegaConf.create({"backend": {"SimpleStorage": {"num_data_storage_units": 1}}}))
-        yield
-    finally:
-        ray.shutdown()
 
 
 def rollout(right: int, asked: int) -> dict[str, Any]:

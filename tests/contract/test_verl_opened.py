@@ -15,10 +15,9 @@ from ergo_plugins.methods.ergo import r_format
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.crop_tool import ErgoCropTool
 from ergo_plugins.verl_plugin.records import recorded
-from tests.contract.qwen_tokenizer import TEMPLATE, write_processor
+from tests.contract.qwen_tokenizer import HEADER, TEMPLATE, THINKING_TEMPLATE, write_processor
 from tests.contract.verl_parts import Bench, ScriptedPolicy, panel_row, tiny
 
-HEADER = "<|im_start|>assistant\\n"
 LOOK, ANSWER = "I look</think><zoom>[0,0,28,28]</zoom>", "seen</think><answer>B</answer>"
 QUESTION = "Which pattern fills the red tile?\nA. plain\nB. checkered\nC. horizontal\nD. vertical"
 SIZES = (
@@ -81,3 +80,33 @@ def test_in_verls_own_tool_loop(folder: Path, opening: str, tmp_path: Path) -> N
     tool = ErgoCropTool({"type": "native", "zoom": {"coarse_tokens": 16, "crop_tokens": 16, "resample": "box"}}, None)
     output, text = played(folder, row, ToolAgentLoop, *TOOL_LOOP, tools=[tool])
     check(recorded(output.extra_fields, text, "ergo", may_lack=True), opening)
+
+
+WITHOUT_THOUGHTS = "<zoom>[0,0,28,28]</zoom>"
+
+
+@pytest.mark.parametrize(
+    ("thinking", "begun", "look", "answer"),
+    [
+        (True, "<think>\n", LOOK, ANSWER),
+        (False, "<think>\n\n</think>\n\n", WITHOUT_THOUGHTS, "<answer>B</answer>"),
+        (False, "<think>\n\n</think>\n\n", "<think>" + LOOK, "<think>" + ANSWER),  # as words that ask for a thought get
+    ],
+)
+def test_the_options_of_a_template_reach_both_turns(
+    thinking: bool, begun: str, look: str, answer: str, tmp_path: Path
+) -> None:
+    """What `recipes/train_ergo_qwen35_4b.yaml` sets."""
+    made = write_processor(tmp_path, THINKING_TEMPLATE)
+    Qwen2_5_VLConfig(architectures=["Qwen2_5_VLForConditionalGeneration"]).save_pretrained(made)
+    option = f"+data.apply_chat_template_kwargs.enable_thinking={thinking}"
+    played_by = Bench(tiny(*SIZES, option), ErgoZoomLoop, ScriptedPolicy(lambda turn: []))
+    played_by.processor, played_by.tokenizer = hf_processor(str(made)), hf_tokenizer(str(made))
+    said = [played_by.tokenizer.encode(reply + "<|im_end|>", add_special_tokens=False) for reply in (look, answer)]
+    played_by.policy.replies = lambda turn: said[turn]
+    (output,) = played_by.run(panel_row(tmp_path))
+    outcome = Outcome.from_json(output.extra_fields["ergo"])
+    assert [(turn.opened, turn.reply) for turn in outcome.turns] == [(begun, look), (begun, answer)]
+    assert outcome.box_source is not None
+    assert outcome.answer == "B"
+    assert r_format(outcome) == (0.0 if not thinking and look.startswith("<think>") else 1.0)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import verl.trainer.config
@@ -15,8 +16,11 @@ from verl.utils.config import omega_conf_to_dataclass, validate_config
 
 from ergo_plugins.methods.ergo import RewardConfig
 from ergo_plugins.outside.judge import JudgeConfig
+from ergo_plugins.plan.cards import CARDS
 from ergo_plugins.plan.checks import WRAPPING_TOKENS, WRAPPING_TOKENS_OF_A_TINY_WORLD
 from ergo_plugins.plan.compose import OPEN, strange_keys
+from ergo_plugins.plan.memory import GIB
+from ergo_plugins.plan.shapes import shape_of
 from ergo_plugins.verl_plugin.reward_manager import refuse
 from ergo_plugins.verl_plugin.settings import Settings
 from tests.contract.verl_parts import ROOT, composed
@@ -55,7 +59,11 @@ def test_there_are_recipes() -> None:
         "train_judged",
         "train_egm",
         "train_ergo_qwen3vl_8b",
+        "train_ergo_qwen35_4b",
         "train_ergo_7b_judge_pool",
+        "train_rules",
+        "train_lora_3b",
+        "train_lora_7b",
         *ZOOMS,
     }
 
@@ -78,6 +86,12 @@ def test_no_key_is_misspelt(recipe: Path) -> None:
 @recipes
 def test_verl_accepts_it(recipe: Path) -> None:
     config = filled(recipe)
+    if config.actor_rollout_ref.model.lora_rank > 0:
+        # which ranks vLLM can hold verl asks a package of the name "vllm", and a CPU's has another
+        from vllm.config.lora import MaxLoRARanks
+
+        assert config.actor_rollout_ref.model.lora_rank in get_args(MaxLoRARanks)
+        config.actor_rollout_ref.rollout.name = "sglang"
     validate_config(config=config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     for part in ("actor_rollout_ref.actor", "actor_rollout_ref.rollout", "algorithm"):
         omega_conf_to_dataclass(OmegaConf.select(config, part))
@@ -99,6 +113,40 @@ def test_ours_accepts_it(recipe: Path) -> None:
     assert rollout.response_length >= needed, "a well-formed trajectory would be cut short"
     if rollout.max_model_len:
         assert rollout.max_model_len >= rollout.prompt_length + rollout.response_length
+
+
+@pytest.mark.parametrize("recipe", [one for one in RECIPES if one.parent.name == "recipes"], ids=lambda path: path.stem)
+def test_the_scripts_read_of_a_recipe_who_judges(recipe: Path) -> None:
+    """They ask for JUDGE_URL by it, in bash, where hydra sees all of verl's configuration."""
+    judge = Settings.of(filled(recipe)).judge
+    for name in ("source", "model"):
+        assert judge_setting(name, recipe.stem).strip('"') == getattr(judge, name)
+
+
+def test_a_setting_behind_a_recipe_says_who_judges() -> None:
+    given = ("trainer.nnodes=2", "ergo.judge.source=endpoints", "++ergo.judge.model=other")
+    assert judge_setting("source", "train_rules", *given) == "endpoints"
+    assert judge_setting("model", "train_rules", *given) == "other"
+
+
+def judge_setting(*words: str) -> str:
+    command = 'source recipes/judge_setting.sh; judge_setting "$@"'
+    said = subprocess.run(["bash", "-c", command, "-", *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    return said.stdout.strip()
+
+
+@pytest.mark.parametrize(("name", "gpus", "tensor_parallel"), [("4_and_4", 4, 4), ("7_and_1", 7, 1)])
+def test_a_trainer_and_its_judge_fill_a_node_of_eight(name: str, gpus: int, tensor_parallel: int) -> None:
+    config = filled(ROOT / f"recipes/train_ergo_7b_{name}.yaml")
+    assert config.trainer.n_gpus_per_node == gpus == 8 - tensor_parallel
+    for batch in (config.data.train_batch_size, config.actor_rollout_ref.actor.ppo_mini_batch_size):
+        assert batch % gpus == 0
+    assert (
+        f"{name}) training={gpus} judging={tensor_parallel} ;;" in (ROOT / "recipes/train_beside_judge.sh").read_text()
+    )
+    judge = shape_of(Settings.of(config).judge.model)
+    assert judge.heads % tensor_parallel == 0
+    assert judge.served_bytes / tensor_parallel < 0.6 * CARDS["h100"].memory_gib * GIB, "room for questions beside it"
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -139,6 +187,23 @@ def test_defaults_live_in_the_dataclasses() -> None:
     ("command", "environment", "sentence"),
     [
         ("recipes/train_ergo_7b.sh", {"CUDA_VISIBLE_DEVICES": ""}, "No CUDA GPU in sight"),
+        ("recipes/train_rules.sh", {"CUDA_VISIBLE_DEVICES": ""}, "No CUDA GPU in sight"),
+        ("recipes/train_beside_judge.sh", {}, "Usage"),
+        ("recipes/train_beside_judge.sh 5_and_3", {}, "not: 5_and_3"),
+        ("recipes/train_beside_judge.sh 7_and_1", {"CUDA_VISIBLE_DEVICES": "0,1"}, "names 2 GPUs"),
+        (
+            "recipes/train_beside_judge.sh 7_and_1",
+            {"CUDA_VISIBLE_DEVICES": "70,71,72,73,74,75,76,77"},
+            "No CUDA GPU in sight",
+        ),
+        ("recipes/ray_job.sh train_ergo_7b", {}, "not: train_ergo_7b"),
+        (
+            "recipes/ray_job.sh http://127.0.0.1:9",
+            {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "DATA": "runs/data", "OUT": "/shared/runs"},
+            "have to be absolute",
+        ),
+        ("recipes/slurm/train.sbatch", {}, "SLURM_JOB_NODELIST: is set by Slurm"),
+        ("recipes/slurm/judge.sbatch", {"SLURM_SUBMIT_DIR": ".", "JUDGE_KEY": ""}, "JUDGE_KEY is needed"),
         ("recipes/serve_judge.sh", {"PATH": "/usr/bin:/bin"}, "vllm is missing"),
         ("recipes/merge.sh", {}, "Usage"),
         ("recipes/merge.sh /nowhere", {}, "no checkpoint of verl in /nowhere"),

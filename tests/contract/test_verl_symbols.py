@@ -6,9 +6,12 @@ import ast
 import dataclasses
 import importlib
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
+import verl
+from verl.workers.config import RolloutConfig
 
 from tests.contract.verl_parts import ROOT
 
@@ -54,9 +57,14 @@ CALLED = {
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval",
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer.sample": "global_steps partition_id batch_size",
     "verl.trainer.ppo.v1.trainer_base:register_trainer": "name",
+    "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config",
+    "verl.trainer.ppo.v1.trainer_colocate_async:PPOTrainerColocateAsync": "config",
+    "verl.trainer.ppo.v1.trainer_separate_async:PPOTrainerSeparateAsync": "config",
     "verl.trainer.ppo.v1.trainer_sync:PPOTrainerSync": "config",
     "verl.trainer.ppo.v1.trainer_sync:PPOTrainerSync.step": "metrics timing_raw",
     "verl.utils.profiler:simple_timer": "name timing_raw",
+    "verl.utils.tracking:Tracking": "default_backend",
+    "verl.utils.tracking:_TensorboardAdapter": "project_name experiment_name",
     "verl.utils.tokenizer.continuous_token:ContinuousTokenBuilder.supports_multimodal": "",
     "verl.workers.rollout.replica:TokenOutput": (
         "token_ids log_probs routed_experts stop_reason num_preempted extra_fields"
@@ -86,14 +94,17 @@ ON_A_CPU = {
 """The same of the CPU backend."""
 
 WITHOUT_A_PUBLIC_WAY = {
+    "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer._evict_terminal_groups": (
+        "global_steps partition_id eviction_reasons"
+    ),
     "verl.trainer.ppo.v1.trainer_sync:PPOTrainerSync._dump_generations": (
         "inputs outputs gts scores reward_extra_infos_dict dump_path"
     ),
     "verl.workers.engine.fsdp.transformer_impl:FSDPEngineWithLMHead._build_fsdp_module": "module",
     "verl.workers.rollout.base:_ROLLOUT_REGISTRY": "",
 }
-"""verl 0.9.1 has no public hook for what a dump of rollouts holds, for wrapping a model (on a CPU) and for a rollout's
-adapter (on a CPU)."""
+"""verl 0.9.1 has no public hook for prompts that failed and are replaced, for what a dump of rollouts holds, for
+wrapping a model (on a CPU) and for a rollout's adapter (on a CPU)."""
 
 ATTRIBUTES = {
     "verl.experimental.agent_loop.agent_loop:AgentLoopBase": (
@@ -102,7 +113,9 @@ ATTRIBUTES = {
     "verl.experimental.agent_loop.tool_agent_loop:AgentData": "messages image_data extra_fields",
     "verl.experimental.reward_loop.reward_manager.base:RewardManagerBase": "config tokenizer loop",
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval failure_keys",
-    "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config replay_buffer",
+    "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config replay_buffer logger global_steps",
+    "verl.utils.tracking:Tracking": "logger",
+    "verl.utils.tracking:_TensorboardAdapter": "writer",
     "verl.workers.rollout.replica:RolloutReplica": (
         "config model_config replica_rank is_reward_model servers _server_address _server_handle"
     ),
@@ -153,6 +166,22 @@ def test_its_objects_carry_what_we_read(symbol: str, wanted: str) -> None:
     source = inspect.getsource(found(symbol))
     moved = [name for name in wanted.split() if f"self.{name} = " not in source and f"self.{name}: " not in source]
     assert not moved, f"objects of {symbol} no longer carry {', '.join(moved)}"
+
+
+def test_verls_sglang_server_hands_on_what_ends_a_reply() -> None:
+    """It imports SGLang, which a test machine lacks: its text says what it takes out of the sampling parameters."""
+    path = Path(verl.__path__[0]) / "workers/rollout/sglang_rollout/async_sglang_server.py"
+    source = path.read_text()
+    (generate,) = (node for node in ast.walk(ast.parse(source)) if getattr(node, "name", "") == "generate")
+    taken_out = {
+        node.args[0].value
+        for node in ast.walk(generate)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "sampling_params.pop"
+    }
+    assert taken_out == {"max_new_tokens", "max_tokens", "logprobs", "prompt_logprobs"}
+    assert "'sampling_params': sampling_params" in ast.unparse(generate)
+    assert '"skip_tokenizer_init": self.config.skip_tokenizer_init' in source
+    assert RolloutConfig.skip_tokenizer_init, "verl's default, under which SGLang cannot look for strings"
 
 
 def test_symbols_that_are_gone_are_named() -> None:

@@ -59,10 +59,14 @@ class ScriptedPolicy:
     Attributes:
         replies: given the number of the turn within its conversation, the reply's tokens.
         asked: the parameters of every request.
+        heeds_cap: whether it ends at ``max_tokens``, as not every server of verl does.
     """
 
-    def __init__(self, replies: Callable[[int], list[int]], *, with_log_probs: bool = True) -> None:
+    def __init__(
+        self, replies: Callable[[int], list[int]], *, with_log_probs: bool = True, heeds_cap: bool = True
+    ) -> None:
         self.replies = replies
+        self.heeds_cap = heeds_cap
         self.asked: list[dict[str, Any]] = []
         self.with_log_probs = with_log_probs
 
@@ -70,7 +74,7 @@ class ScriptedPolicy:
         await asyncio.sleep(0)
         turn = sum(asked["request_id"] == request_id for asked in self.asked)
         self.asked.append({"request_id": request_id, **request})
-        tokens = self.replies(turn)[: request["sampling_params"].get("max_tokens")]
+        tokens = self.replies(turn)[: request["sampling_params"].get("max_tokens") if self.heeds_cap else None]
         log_probs = [-0.01 * (i + 1) - turn for i in range(len(tokens))] if self.with_log_probs else None
         steps = {"global_steps": 3, "min_global_steps": 3, "max_global_steps": 3}
         return TokenOutput(token_ids=tokens, log_probs=log_probs, stop_reason="completed", extra_fields=steps)

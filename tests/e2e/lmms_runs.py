@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.warm_lmms_eval import WarmStarts
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "recipes" / "tiny"
 POLICY = TINY / "policy"
@@ -32,6 +34,8 @@ OFFLINE = {
     "VLLM_LOGGING_LEVEL": "WARNING",
     "VLLM_NO_USAGE_STATS": "1",
 }
+
+_STARTS = WarmStarts()
 
 
 @dataclass(frozen=True)
@@ -81,19 +85,16 @@ def environment_of() -> dict[str, str]:
 
 def lmms_eval(model: str, tasks: Path, folder: Path, /, **arguments: Any) -> Run:
     """Run stock lmms-eval on ``ergo_panels`` in a process of its own, to its end."""
+    return run_to_its_end(lmms_eval_command(model, tasks, folder, **arguments), folder)
+
+
+def run_to_its_end(command: list[str], folder: Path) -> Run:
+    """A run of `lmms_eval_command`'s kind with the usual variables; what it printed is kept in ``folder/log.txt``."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        lmms_eval_command(model, tasks, folder, **arguments),
-        cwd=ROOT,
-        env={**os.environ, **OFFLINE},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    (folder / "log.txt").write_text(done.stdout)
-    return Run(folder, done.returncode, done.stdout)
+    assert command[1:3] == ["-m", "lmms_eval"]
+    log = folder / "log.txt"
+    exit_code = _STARTS.run(command[3:], str(ROOT), str(log), environment_of())
+    return Run(folder, exit_code, log.read_text())
 
 
 def make_panels(folder: Path, samples: int) -> Path:

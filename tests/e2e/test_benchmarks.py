@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from ergo_plugins.tasks.make_benchmark import write_tasks
-from tests.e2e.lmms_runs import OFFLINE, ROOT
+from tests.e2e.lmms_runs import run_to_its_end
 from tests.e2e.scripted_server import serving
 from tests.unit.tasks import published as p
 
@@ -36,23 +33,13 @@ def test_all_of_them_in_one_run(tmp_path: Path) -> None:
         arguments = (
             f"model=m,base_url={server.base_url},grid=qwen2.5-vl,view_tokens=64,journal={tmp_path / 'journal.jsonl'}"
         )
-        command = ["-m", "lmms_eval", "--model", "tool_zoom_openai", "--model_args", arguments, "--log_samples"]
-        command += ["--include_path", str(tasks), "--tasks", ",".join(names), "--output_path", str(tmp_path / "out")]
-        environment = {**os.environ, **OFFLINE}
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (found,) = (tmp_path / "out").rglob("*_results.json")
+        command = [sys.executable, "-m", "lmms_eval", "--model", "tool_zoom_openai", "--model_args", arguments]
+        command += ["--include_path", str(tasks), "--tasks", ",".join(names), "--log_samples"]
+        run = run_to_its_end([*command, "--output_path", str(tmp_path / "out")], tmp_path)
+    assert run.exit_code == 0, run.log
     results = {
         task: {name.partition(",")[0]: value for name, value in values.items()}
-        for task, values in json.loads(found.read_text())["results"].items()
+        for task, values in run.results["results"].items()
     }
     assert sorted(results) == names
     accuracy = {task: values.get("accuracy", values.get("exact_match")) for task, values in results.items()}

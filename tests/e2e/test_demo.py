@@ -5,48 +5,91 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, ImageColor
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from playwright.sync_api import expect as until
 
 from ergo_plugins import open_model
 from ergo_plugins.demo.course import BOX_COLOR
 from ergo_plugins.python_api import Model
 from tests.e2e.lmms_runs import OFFLINE, ROOT
+from tests.e2e.scripted_server import completion, events, serving
 
 TINY = ROOT / "recipes/tiny"
 WORDS = {"resample": "box", "answer_new_tokens": 24}
 LOOK = {"coarse_tokens": 16, "crop_tokens": 16, "zoom_new_tokens": 24, **WORDS}
 ZOOM, ASK, NOBODY, LATER = "zoom", "asks", "a server that is down", "trained later"
+SLOW = "a server that is slow"
+BEGUN, LOOK_REPLY = "<think>It is the", "<think>It is the blue tile.</think><zoom>[10, 10, 60, 60]</zoom>"
+ANSWER_REPLY = "<answer>plain</answer>"
 ANSWERED_MS = 90_000
 
 
+@dataclass
+class Slow:
+    """A server that waits in the middle of its first reply.
+
+    Attributes:
+        go_on: what it waits for.
+    """
+
+    base_url: str = ""
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    def reply(self, body: dict[str, Any], _number: int) -> tuple[int, Iterator[bytes]]:
+        """Streams, as it is asked to."""
+        assert body["stream"]
+        if len(body["messages"]) > 2:
+            return 200, events(completion(ANSWER_REPLY), [ANSWER_REPLY])
+        return 200, self.halting()
+
+    def halting(self) -> Iterator[bytes]:
+        first, begun, *rest = events(completion(LOOK_REPLY), [BEGUN, LOOK_REPLY[len(BEGUN) :]])
+        yield from (first, begun)
+        assert self.go_on.wait(ANSWERED_MS / 1000)
+        yield from rest
+
+
 @pytest.fixture(scope="module")
-def choices(panels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the page offers: two tiny policies, a server that nobody runs, and a model that is not there yet."""
+def slow() -> Iterator[Slow]:
+    server = Slow()
+    with serving(server.reply) as listening:
+        server.base_url = listening.base_url
+        yield server
+
+
+@pytest.fixture(scope="module")
+def choices(panels: Path, slow: Slow, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the page offers: two tiny policies, a server that nobody runs, one that is slow, and a model that is not
+    there yet."""
     look = {**LOOK, "prompts": str(TINY / "prompts.yaml")}
     ask = {"full_tokens": 64, "ask_new_tokens": 40, **WORDS, "prompts": str(TINY / "visionthink_prompts.yaml")}
     once = {"coarse_tokens": 64, **WORDS}
     gallery = str(panels / "questions.jsonl")
     down = {"base_url": f"http://127.0.0.1:{free_port()}/v1", "processor": str(TINY / "policy"), "retry_delay_s": 0.01}
+    up = {"base_url": slow.base_url, "processor": str(TINY / "policy")}
     entries = [
         {"name": ZOOM, "model": str(TINY / "policy"), "method": "ergo", "options": look, "baseline": once},
         {"name": ASK, "model": str(TINY / "visionthink_policy"), "method": "visionthink", "options": ask},
         {"name": NOBODY, "model": "some-model", "engine": "openai", "method": "ergo", "options": {**look, **down}},
+        {"name": SLOW, "model": "some-model", "engine": "openai", "method": "ergo", "options": {**look, **up}},
         {"name": LATER, "model": "not/there", "method": "ergo", "made_by": "bash recipes/make_it.sh"},
     ]
-    entries[0]["examples"] = entries[2]["examples"] = gallery
-    entries[1]["baseline"] = None
+    for entry in (entries[0], entries[2], entries[3]):
+        entry["examples"] = gallery
+    entries[1]["baseline"] = entries[3]["baseline"] = None
     path = tmp_path_factory.mktemp("demo") / "choices.yaml"
     path.write_text(json.dumps(entries))  # which is yaml, too
     return path
@@ -70,18 +113,6 @@ def address(choices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         process.terminate()
         process.wait(30)
     assert "Traceback" not in log.read_text(), log.read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next((found for name in names if (found := shutil.which(name))), None)
-    assert path, "no Chromium is installed: apt-get install chromium"
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        chromium = playwright.chromium.launch(executable_path=path, args=quiet)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -228,6 +259,22 @@ def test_an_outage_is_a_sentence(page: Page, panels: Path) -> None:
     ask(page)
     says(page, re.compile("⚠ .*(Connection|connect)"))
     assert rows(page) == []
+
+
+def test_a_reply_is_shown_while_it_grows(page: Page, panels: Path, slow: Slow) -> None:
+    choose(page, SLOW)
+    take(page, 0, lines_of(panels)[0]["question"])
+    ask(page)
+    talk = page.locator("#method")
+    until(talk).to_contain_text(BEGUN, timeout=ANSWERED_MS)
+    until(talk).not_to_contain_text(LOOK_REPLY)
+    assert rows(page) == []
+    slow.go_on.set()
+    until(talk).to_contain_text(LOOK_REPLY)
+    until(talk).to_contain_text(ANSWER_REPLY)
+    says(page, "visual tokens;")
+    assert talk.get_by_text(BEGUN).count() == 1, "what had begun is gone when the whole is there"
+    assert box_drawn(page)
 
 
 def test_two_visitors_at_once(browser: Browser, address: str, panels: Path, zoom: Model) -> None:

@@ -12,14 +12,12 @@ import os
 import resource
 import shutil
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import ergo_plugins
-from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval, lmms_eval_command
+from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, lmms_eval, lmms_eval_command, run_to_its_end
 from tests.e2e.test_bad_input import encoded, photo, write_task
 
 SAMPLES = 6
@@ -149,25 +147,21 @@ def test_what_fails_in_the_task_itself_ends_the_run_too(task: Path, tmp_path: Pa
     ],
 )
 def test_a_wish_that_would_be_ignored_is_refused(task: Path, tmp_path: Path, typed: tuple[str, ...], said: str) -> None:
-    run = _started([*lmms_eval_command("ergo_hf", task, tmp_path, model=POLICY), *typed], tmp_path)
+    run = run_to_its_end([*lmms_eval_command("ergo_hf", task, tmp_path, model=POLICY), *typed], tmp_path)
     stopped(run, said)
 
 
-def _with_path(path: Path, model: str, task: Path, folder: Path, **arguments: Any) -> Run:
+def _with_path(path: Path, model: str, task: Path, folder: Path) -> Run:
+    """A run that finds modules in a folder of ours."""
     folder.mkdir()
-    return _started(lmms_eval_command(model, task, folder, model=POLICY, **arguments), folder, PYTHONPATH=str(path))
-
-
-def _started(command: list[str], folder: Path, **environment: str) -> Run:
     done = subprocess.run(
-        command,
+        lmms_eval_command(model, task, folder, model=POLICY),
         cwd=folder,
-        env={**os.environ, **OFFLINE, **environment},
+        env={**os.environ, **OFFLINE, "PYTHONPATH": str(path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=600,
         check=False,
     )
-    assert command[0] == sys.executable
     return Run(folder, done.returncode, done.stdout)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.e2e.lmms_runs import POLICY, Run, environment_of, lmms_eval_command
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval_command, run_to_its_end
 from tests.e2e.scripted_server import ScriptedServer, serving
 from tests.e2e.test_engines_agree import VLLM
 from tests.e2e.test_visionthink import CALL
@@ -36,8 +36,7 @@ def evaluated(model: str, task: Path, folder: Path, /, **arguments: Any) -> Run:
     given = {"journal": folder / "journal.jsonl", **arguments}
     command[command.index("--model_args") + 1] = ",".join(f"{name}={value}" for name, value in given.items())
     command[command.index("--tasks") + 1] = TASK
-    done = subprocess.run(command, env=environment_of(), capture_output=True, text=True, timeout=600, check=False)
-    return Run(folder, done.returncode, done.stdout + done.stderr)
+    return run_to_its_end(command, folder)
 
 
 def sizes_in(message: dict[str, Any]) -> list[tuple[int, int]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from tests.e2e.lmms_runs import POLICY, Run, environment_of, lmms_eval_command
+from tests.e2e.lmms_runs import POLICY, Run, lmms_eval_command, run_to_its_end
 from tests.e2e.scripted_server import serving
 
 CALL = '{"name": "image_zoom_in_tool", "arguments": {"bbox_2d": %s, "label": "it", "img_idx": %d}}'
@@ -25,8 +24,7 @@ def evaluated(panels: Path, folder: Path, model: str, arguments: str) -> Run:
     command = lmms_eval_command(model, panels, folder, model="m")
     at = command.index("--model_args") + 1
     command[at] = f"{arguments},{OPTIONS},journal={folder / 'journal.jsonl'}"
-    done = subprocess.run(command, env=environment_of(), capture_output=True, text=True, timeout=600, check=False)
-    return Run(folder, done.returncode, done.stdout + done.stderr)
+    return run_to_its_end(command, folder)
 
 
 def reply(body: dict[str, Any], _number: int) -> tuple[int, str]:

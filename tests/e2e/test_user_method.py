@@ -20,23 +20,24 @@ DOCUMENT = ROOT / "docs" / "your_own.md"
 FIELDS = {"view_tokens": 16, "answer_new_tokens": 24, "resample": "box"}
 
 
-def block(language: str, section: str = "A method") -> str:
-    """The first block of code in a language under a heading."""
+def all_blocks(language: str, section: str) -> list[str]:
+    """Every block of code in a language under a heading."""
     under = DOCUMENT.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    found = re.search(rf"```{language}\n(.*?)```", under, re.DOTALL)
-    assert found is not None
-    return found[1]
+    return re.findall(rf"```{language}\n(.*?)```", under, re.DOTALL)
+
+
+def block(language: str, section: str = "A method") -> str:
+    """The first one."""
+    return all_blocks(language, section)[0]
 
 
 def install(section: str, name: str, folders: pytest.TempPathFactory) -> Path:
     """A folder with the package of a section, one module and what it registers, put there by pip."""
     source = folders.mktemp("source")
     (source / f"{name}.py").write_text(block("python", section))
-    (source / "pyproject.toml").write_text(
-        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
-        f'[project]\nname = "{name}"\nversion = "1"\n[tool.setuptools]\npy-modules = ["{name}"]\n'
-        + block("toml", section)
-    )
+    registered = block("toml", section)
+    whole = "" if "[project]\n" in registered else f'[project]\nname = "{name}"\nversion = "1"\n'
+    (source / "pyproject.toml").write_text(whole + registered)
     target = folders.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index"]
     subprocess.run([*command, "--target", str(target), str(source)], check=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,22 +41,19 @@ FORMS: dict[str, tuple[Callable[[str], Any], Any]] = {
 """How an image stands in its row, and the type of its column where the ``datasets`` library is to decode it."""
 
 
-def rewritten(data: Path, folder: Path, form: str) -> Path:
+def rewritten(rows: Path, target: Path, form: str) -> None:
     """The same rows with their images in another form, named by the column ``images`` alone."""
-    folder.mkdir()
-    shutil.copy(data / "validation.parquet", folder)
     hold, kind = FORMS[form]
-    rows = pd.read_parquet(data / "train.parquet").head(ROWS).to_dict("records")
-    for row in rows:
+    changed = pd.read_parquet(rows).head(ROWS).to_dict("records")
+    for row in changed:
         path = row["extra_info"].pop("image_path")
         row["images"] = [hold(path)]
         row["prompt"] = list(row["prompt"])
         row["extra_info"]["target_box"] = None  # so that whatever is verified is verified by what the crop shows
-    table = datasets.Dataset.from_list(rows)
+    table = datasets.Dataset.from_list(changed)
     if kind is not None:
         table = table.cast_column("images", datasets.Sequence(kind))
-    table.to_parquet(folder / "train.parquet")
-    return folder
+    table.to_parquet(target)
 
 
 def by_pixels(_: int, __: str, images: list[Image.Image]) -> str:
@@ -65,45 +61,60 @@ def by_pixels(_: int, __: str, images: list[Image.Image]) -> str:
     return f"<answer>{'ABCD'[hashlib.sha256(images[0].tobytes()).digest()[0] % 4]}</answer>"
 
 
-def trained(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Metrics of the step, and of each row what was said, pointed at and paid."""
-    folder.mkdir()
-    with JudgeServer(by_pixels) as judge:
-        run = verl(
-            folder,
-            data,
-            *GREEDY,
-            "ergo.judge.source=endpoints",
-            f"+ergo.judge.urls=[{judge.url}]",
-            "+ergo.judge.model=judge",
-            f"trainer.rollout_data_dir={folder / 'rollouts'}",
-        )
-    assert run.exit_code == 0, run.log[-3000:]
-    (step,) = run.trained
+def read(dump: Path) -> dict[str, Any]:
+    """Of each row what was said, pointed at and paid."""
     said = {}
-    for line in (folder / "rollouts" / "1.jsonl").read_text().splitlines():
+    for line in dump.read_text().splitlines():
         rollout = json.loads(line)
         record = json.loads(rollout[ROLLOUT_RECORD])
         outcome = record["outcome"]
         replies = [turn["reply"] for turn in outcome["turns"]]
         said[record["task"], record["doc_id"]] = (replies, outcome["boxes"]["crop"], [rollout[part] for part in PARTS])
-    return step, said
+    return said
+
+
+def trained(rows: Path, folder: Path, form: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A validation with paths, then a step with a form: metrics of the step, and what the rows earned in either."""
+    folder.mkdir()
+    rewritten(rows, folder / "validation.parquet", "paths")
+    rewritten(rows, folder / "train.parquet", form)
+    with JudgeServer(by_pixels) as judge:
+        run = verl(
+            folder,
+            folder,
+            *GREEDY,
+            "ergo.judge.source=endpoints",
+            f"+ergo.judge.urls=[{judge.url}]",
+            "+ergo.judge.model=judge",
+            "trainer.val_before_train=true",
+            f"trainer.validation_data_dir={folder / 'validated'}",
+            f"trainer.rollout_data_dir={folder / 'rollouts'}",
+        )
+    assert run.exit_code == 0, run.log[-3000:]
+    (step,) = run.trained
+    assert step["actor/grad_norm"] > 0
+    assert step["ergo/lost_prompts"] == 0
+    return step, read(folder / "validated" / "0.jsonl"), read(folder / "rollouts" / "1.jsonl")
 
 
 @pytest.mark.beside
+def test_rows_with_pixels_earn_what_rows_with_paths_earn(tmp_path: Path) -> None:
+    _, by_path, by_pixel = trained(make_rows(tmp_path) / "train.parquet", tmp_path / "run", "pixels")
+    assert len(by_path) == ROWS
+    paid = [parts for _, _, parts in by_path.values()]
+    assert len({parts[0] for parts in paid}) > 1, "were all rewards equal, other images could earn them, too"
+    assert {parts[1] for parts in paid} == {0, 1}, "the judge finds some crops right and some wrong"
+    assert by_pixel == by_path
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(1500)
-def test_rows_with_bytes_pixels_and_paths_earn_the_same(tmp_path: Path) -> None:
-    data = make_rows(tmp_path)
-    runs = {form: trained(rewritten(data, tmp_path / form, form), tmp_path / f"{form}_run") for form in FORMS}
-    step, said = runs["paths"]
-    assert len(said) == ROWS
-    rewards = [paid[0] for _, _, paid in said.values()]
-    assert len(set(rewards)) > 1, "were all rewards equal, other images could earn them, too"
-    assert {paid[1] for _, _, paid in said.values()} == {0, 1}, "the judge finds some crops right and some wrong"
-    assert step["actor/grad_norm"] > 0
-    assert step["ergo/lost_prompts"] == 0
+def test_a_step_on_bytes_pixels_and_paths_is_the_same(tmp_path: Path) -> None:
+    rows = make_rows(tmp_path) / "train.parquet"
+    runs = {form: trained(rows, tmp_path / f"{form}_run", form) for form in FORMS}
+    step, _, said = runs["paths"]
     for form in ("bytes", "pixels"):
-        other, same = runs[form]
+        other, _, same = runs[form]
         assert same == said, form
         for metric in ("critic/rewards/mean", "actor/grad_norm", "ergo/region", "ergo/accuracy", "ergo/area_ratio"):
             assert other[metric] == pytest.approx(step[metric], rel=1e-4), (form, metric)

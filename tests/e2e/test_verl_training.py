@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ergo_plugins.core.images import size_of
 from ergo_plugins.report.read.rollouts import read_rollouts
@@ -89,6 +91,8 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
             f"+ergo.judge.urls=[{judge.url}]",
             "+ergo.judge.model=judge",
             "+ergo.judge.first_delay_s=0.05",
+            "ergo.trainer.pictures=3",
+            "trainer.logger=[console,file,tensorboard,wandb]",
         )
         asked = judge.asked
     assert run.exit_code == 0, run.log[-3000:]
@@ -102,6 +106,18 @@ def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path:
     assert len(answered) == len(set(answered)) < 16, "rollouts that look at the same crop are judged once"
     assert all(size_of(request.images[0]).area <= 16 * 28**2 for request in asked), "the crop, never the original"
 
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0}).Reload()
+    names = [f"ergo/rollouts/{number}" for number in (1, 2, 3)]
+    assert events.Tags()["images"] == names
+    assert [[image.step for image in events.Images(name)] for name in names] == [[1]] * 3
+    in_wandb = sorted((tmp_path / "wandb").glob("offline-run-*/files/media/images/ergo/*.png"))
+    assert len(in_wandb) == 3
+    shown = sorted(Image.open(file).tobytes() for file in in_wandb)
+    assert shown == sorted(Image.open(BytesIO(events.Images(name)[0].encoded_image_string)).tobytes() for name in names)
+    beside = [Image.open(file).width > Image.open(file).height for file in in_wandb]
+    assert any(beside), "the original and a crop; a rollout that took the whole image has none"
+    assert step["timing_s/pictures"] < 2
+
 
 def fails_for_a_quarter(number: int, _: str, images: list[Image.Image]) -> Any:
     """For the same crops each time, in all the ways of failing; stock verl would train on the other crops' rollouts."""
@@ -109,6 +125,7 @@ def fails_for_a_quarter(number: int, _: str, images: list[Image.Image]) -> Any:
     return (500, None, "dots, I guess")[number % 3] if fails else "<answer>B</answer>"
 
 
+@pytest.mark.slow  # that a loss ends a run is seen by default in the validation of the next one
 @pytest.mark.beside
 def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(fails_for_a_quarter) as judge:

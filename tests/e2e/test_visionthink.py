@@ -16,7 +16,7 @@ from PIL import Image
 
 from ergo_plugins import open_model
 from ergo_plugins.engines import EngineFault
-from tests.e2e.lmms_runs import Run, environment_of, lmms_eval_command
+from tests.e2e.lmms_runs import lmms_eval_command, run_to_its_end
 from tests.e2e.scripted_server import serving
 from tests.e2e.verl_runs import make_rows, verl
 
@@ -56,8 +56,7 @@ def test_a_conversation_message_by_message(panels: Path, tmp_path: Path) -> None
         at = command.index("--model_args") + 1
         journal = tmp_path / "journal.jsonl"
         command[at] = f"model=m,base_url={server.base_url},grid=qwen2.5-vl,full_tokens={FULL},journal={journal}"
-        done = subprocess.run(command, env=environment_of(), capture_output=True, text=True, timeout=600, check=False)
-        run = Run(tmp_path, done.returncode, done.stdout + done.stderr)
+        run = run_to_its_end(command, tmp_path)
     assert run.exit_code == 0, run.log
     assert len(run.entries) == 12
     kinds = set()
@@ -116,6 +115,7 @@ def test_a_server_cannot_leave_the_newline_out_and_says_so() -> None:
         assert len(server.requests) == 1, "the first message is as it is either way"
 
 
+@pytest.mark.slow  # the rule inside a step of verl is held, by default, where a policy learns by it
 @pytest.mark.beside
 def test_verl_trains_a_step_with_the_group_rule(tmp_path: Path) -> None:
     """The tiny policy knows no tool: what is shown is that the step is taken inside verl, and logged."""

@@ -1,4 +1,4 @@
-"""vLLM with two replicas in a process of its own, as the engine opens it: seeds, caches, refusals."""
+"""vLLM with two replicas in a process of its own, as the engine opens it: seeds, caches, refusals, streams."""
 
 from __future__ import annotations
 
@@ -50,3 +50,10 @@ def test_what_a_request_waited_is_part_of_its_seconds(told: dict[str, Any]) -> N
     assert len(told["queues"]) >= 16
     assert all(0 <= queued <= seconds for queued, seconds in told["queues"])
     assert any(queued > 0 for queued, _ in told["queues"])
+
+
+def test_a_reply_that_is_listened_to_grows_into_what_it_would_have_been(told: dict[str, Any]) -> None:
+    assert told["replies"] == told["unheard"]
+    assert set(told["replies"]) <= set(told["heard"])
+    assert len(set(told["heard"])) > len(told["replies"])
+    assert all(any(reply.startswith(part) for reply in told["replies"]) for part in told["heard"])

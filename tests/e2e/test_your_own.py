@@ -33,7 +33,7 @@ from ergo_plugins.verl_plugin.rows import Row
 from ergo_plugins.verl_plugin.settings import Settings
 from tests.contract.verl_parts import composed
 from tests.e2e.lmms_runs import POLICY, ROOT, Run, lmms_eval_command
-from tests.e2e.test_user_method import block, install, started
+from tests.e2e.test_user_method import all_blocks, block, install, started
 
 METHOD, REWARD, SOURCE, TASK = "A method", "A reward", "A training source", "A benchmark task"
 ERGO = str(Path(sys.executable).parent / "ergo")
@@ -45,7 +45,8 @@ def lines(language: str, section: str) -> int:
 
 def documented(section: str, program: str) -> list[str]:
     """The words of a command as a section gives it, after the program's name."""
-    command = next(line for line in block("bash", section).splitlines() if program in line)
+    commands = "".join(all_blocks("bash", section)).splitlines()
+    command = next(line for line in commands if program in line)
     return [word for word in shlex.split(command.partition(program)[2]) if word != "…"]
 
 

@@ -82,6 +82,7 @@ def change_rows(data: Path, change: Any, name: str = "train") -> None:
 def verl(folder: Path, data: Path, *settings: str) -> VerlRun:
     """Run ``verl.trainer.main_ppo`` on the tiny recipe, made smaller still, with settings."""
     metrics = folder / "metrics.jsonl"
+    trackers = {"TENSORBOARD_DIR": str(folder / "tensorboard"), "WANDB_DIR": str(folder), "WANDB_MODE": "offline"}
     with tempfile.TemporaryDirectory(prefix="ray_", ignore_cleanup_errors=True) as ray_folder:
         command = [
             *(sys.executable, "-m", "verl.trainer.main_ppo", "--config-dir", "recipes/tiny", "--config-name", "train"),
@@ -97,7 +98,7 @@ def verl(folder: Path, data: Path, *settings: str) -> VerlRun:
         done = subprocess.run(
             command,
             cwd=ROOT,
-            env={**ENVIRONMENT, "VERL_FILE_LOGGER_PATH": str(metrics)},
+            env={**ENVIRONMENT, **trackers, "VERL_FILE_LOGGER_PATH": str(metrics)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -30,7 +30,7 @@ CONFIG = ZoomConfig(
 
 
 def main() -> None:
-    """Sample the same question four times, twice over, and ask one that is too long."""
+    """Sample the same question four times, twice over, ask one that is too long, and listen to one."""
     engine = VLLMEngine(
         str(TINY / "policy"),
         temperature=1.5,
@@ -66,6 +66,10 @@ def main() -> None:
         engine.play_all([Job("t/test/9", lambda: episode(replace(CONFIG, coarse_tokens=400)))], lambda *_: None)
     except EngineFault as fault:
         told["refused"] = str(fault)
+    heard: list[str] = []
+    listened = engine.play_one(lambda: episode(CONFIG), heard.append)
+    told["heard"], told["replies"] = heard, [turn.reply for turn in listened.turns]
+    told["unheard"] = [turn.reply for turn in engine.play_one(lambda: episode(CONFIG)).turns]
     engine.close()
     told["queues"] = queues
     print("\n" + json.dumps(told))

@@ -5,50 +5,28 @@ python -m ergo_plugins.panels.asking.measure recipes/tiny/visionthink_policy --q
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-from pathlib import Path
-from typing import get_args
+from collections.abc import Sequence
 
-from ...cpu.torchvision import make_importable
+import torch
+from transformers import PreTrainedModel, ProcessorMixin
 
-make_importable()  # before anything imports torchvision
+from ..held_out import main
+from .play import Ask, Player, figures
+from .world import questions
 
-import torch  # noqa: E402
-from transformers import AutoModelForImageTextToText, AutoProcessor  # noqa: E402
-
-from .play import Ask, Player, figures  # noqa: E402
-from .world import Question, questions  # noqa: E402
+FIXED: tuple[Ask, ...] = ("never", "always", "full")
 
 
-def measure(folder: Path, held_out: list[Question]) -> dict[str, dict[str, float]]:
+def measure(
+    policy: PreTrainedModel, processor: ProcessorMixin, split: str, count: int, fixed: Sequence[Ask] = FIXED
+) -> dict[str, dict[str, float]]:
     """Figures by way of asking: ``greedy`` and ``sampled`` as the policy decides, and the fixed ways, greedily."""
-    policy = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = AutoProcessor.from_pretrained(folder)
+    held_out = list(questions(split, count))
     found = {"greedy": figures(Player(policy, processor).play(held_out))}
     torch.manual_seed(0)
     found["sampled"] = figures(Player(policy, processor, temperature=1.0).play(held_out))
-    for ask in get_args(Ask)[1:]:
-        found[ask] = figures(Player(policy, processor, ask=ask).play(held_out))
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("policy", type=Path)
-    parser.add_argument("--questions", type=int, default=1024)
-    parser.add_argument("--split", default="test")
-    parser.add_argument("-o", "--out", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
-    found = measure(arguments.policy, list(questions(arguments.split, arguments.questions)))
-    text = json.dumps({"n": arguments.questions, **found}, indent=2)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(text + "\n")
-    print(text)
+    return {**found, **{ask: figures(Player(policy, processor, ask=ask).play(held_out)) for ask in fixed}}
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__ or "", lambda policy, processor, given: measure(policy, processor, given.split, given.count))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from PIL import Image
 from transformers import PreTrainedModel, ProcessorMixin
 
 from ...core.geometry import VisionGrid
 from ...core.outcome import Outcome
 from ...core.questions import split_question
-from ...core.turns import Reply, Turn, play_batch
 from ...methods.base import Sample, Target
 from ...methods.tool_zoom import TOOL_ZOOM, ToolZoomConfig, ToolZoomPrompts
-from ..generation import BATCH, next_replies
+from ..generation import BATCH, played
 from .drawing import original
 from .lessons import MOST_LOOKS
 from .world import CROP_TOKENS, VIEW_TOKENS, Question
@@ -63,12 +60,6 @@ class Played:
         return cls(question.needs, int(outcome.values["delivered"]), right, bool(outcome.values["over_turns"]))
 
 
-@dataclass(slots=True)
-class _Chat:
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    images: list[Image.Image] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class Player:
     """A policy behind the stock processor.
@@ -85,37 +76,23 @@ class Player:
 
     def play(self, questions: Sequence[Question]) -> list[Played]:
         """Each question to its end."""
-        played: list[Played] = []
+        found: list[Played] = []
         for start in range(0, len(questions), BATCH):
             batch = questions[start : start + BATCH]
-            played += [Played.of(*one) for one in zip(batch, self.outcomes(batch), strict=True)]
-        return played
+            found += [Played.of(*one) for one in zip(batch, self.outcomes(batch), strict=True)]
+        return found
 
     def outcomes(self, batch: Sequence[Question]) -> list[Outcome]:
         """The conversations about questions, played together."""
         config, grid = settings(self.turns), VisionGrid()
-        chats = [_Chat() for _ in batch]
         samples = [Sample(original(question.scene), split_question(question.stem)) for question in batch]
-
-        def ask_all(asked: list[tuple[int, Turn]]) -> list[Reply]:
-            for index, turn in asked:
-                content = turn.content(lambda image: {"type": "image"})
-                chats[index].messages.append({"role": "user", "content": content})
-                chats[index].images += turn.images
-            among = [chats[index] for index, _ in asked]
-            texts = next_replies(
-                self.policy,
-                self.processor,
-                [chat.messages for chat in among],
-                [chat.images for chat in among],
-                new_tokens=REPLY_TOKENS,
-                temperature=self.temperature,
-            )
-            for chat, text in zip(among, texts, strict=True):
-                chat.messages.append({"role": "assistant", "content": text})
-            return [Reply(text) for text in texts]
-
-        return play_batch([TOOL_ZOOM.episode(sample, config, grid) for sample in samples], ask_all)
+        return played(
+            self.policy,
+            self.processor,
+            [TOOL_ZOOM.episode(sample, config, grid) for sample in samples],
+            new_tokens=REPLY_TOKENS,
+            temperature=self.temperature,
+        )
 
 
 def figures(played: Sequence[Played]) -> dict[str, float]:

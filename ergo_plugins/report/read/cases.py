@@ -58,22 +58,23 @@ def read_samples(path: Path) -> list[Case]:
         UnreadableInput: a line is damaged, or holds no text that answers.
     """
     cases: dict[str, Case] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            sample = json.loads(line)
-            task, text = task_of(path), sample.get("input", "")
-            key, answer = f"{task}/{sample['doc_id']}", parse_answer(_first_text(sample["filtered_resps"])).text
-            words = text if isinstance(text, str) else ""
-            cases[key] = _case(key, task, words, str(sample["target"]), answer, metrics_of(sample))
-        except UnreadableInput:
-            raise
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as damage:
-            raise UnreadableInput(
-                f"{path}, line {number}, is not a sample of lmms-eval with a text for an answer "
-                f"({type(damage).__name__}: {damage})"
-            ) from damage
+    with path.open("rb") as file:  # line by line: it holds every prompt
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                sample = json.loads(line)
+                task, text = task_of(path), sample.get("input", "")
+                key, answer = f"{task}/{sample['doc_id']}", parse_answer(_first_text(sample["filtered_resps"])).text
+                words = text if isinstance(text, str) else ""
+                cases[key] = _case(key, task, words, str(sample["target"]), answer, metrics_of(sample))
+            except UnreadableInput:
+                raise
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as damage:
+                raise UnreadableInput(
+                    f"{path}, line {number}, is not a sample of lmms-eval with a text for an answer "
+                    f"({type(damage).__name__}: {damage})"
+                ) from damage
     return list(cases.values())
 
 

@@ -23,14 +23,19 @@ def read_journal(path: str | Path) -> Run:
         UnreadableInput: it is no journal, or a whole line is damaged.
     """
     path = Path(path)
-    lines = path.read_bytes().split(b"\n")
-    torn = lines.pop()
-    if not lines:
-        raise UnreadableInput(f"{path} has no whole line; a journal begins with a line of settings")
-    header = _header(path, lines[0])
-    rows = [_row(path, number, line) for number, line in enumerate(lines[1:], start=2)]
+    rows, torn = [], False
+    with path.open("rb") as file:  # line by line: a long journal is large
+        first = file.readline()
+        if not first.endswith(b"\n"):
+            raise UnreadableInput(f"{path} has no whole line; a journal begins with a line of settings")
+        header = _header(path, first)
+        for number, line in enumerate(file, start=2):
+            if line.endswith(b"\n"):
+                rows.append(_row(path, number, line))
+            else:
+                torn = bool(line.strip())
     notes = []
-    if torn.strip():
+    if torn:
         notes.append("The last line of the journal is incomplete: the run was stopped while it wrote that sample.")
     tasks = header.get("tasks") or sorted({row.task for row in rows})
     return Run(name=path.name, rows=rows, settings=header.get("settings") or {}, tasks=tasks, notes=notes)

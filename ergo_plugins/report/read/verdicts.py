@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,16 +118,17 @@ def read_verdicts(path: Path) -> dict[str, Verdict]:
         UnreadableInput: a line is damaged.
     """
     verdicts: dict[str, Verdict] = {}
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            sample = json.loads(line)
-            verdicts[str(sample["doc_id"])] = Verdict(str(sample["target"]), metrics_of(sample))
-        except (ValueError, KeyError, TypeError, OverflowError) as damage:
-            raise UnreadableInput(
-                f"{path}, line {number}, is not a sample of lmms-eval ({type(damage).__name__}: {damage})"
-            ) from damage
+    with path.open("rb") as file:  # line by line: it holds every prompt
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                sample = json.loads(line)
+                verdicts[str(sample["doc_id"])] = Verdict(str(sample["target"]), metrics_of(sample))
+            except (ValueError, KeyError, TypeError, OverflowError) as damage:
+                raise UnreadableInput(
+                    f"{path}, line {number}, is not a sample of lmms-eval ({type(damage).__name__}: {damage})"
+                ) from damage
     return verdicts
 
 
@@ -145,7 +147,7 @@ def metrics_of(sample: Mapping[str, Any]) -> dict[str, float]:
         if isinstance(value, dict):  # token_counts, too, is one without a score
             value = next((value[key] for key in SCORE_KEYS if key in value), None)
         if isinstance(value, bool | int | float):
-            metrics[name] = float(value)
+            metrics[sys.intern(name)] = float(value)
             if name.startswith(LOOKED_PREFIX) and not math.isfinite(metrics[name]):
                 del metrics[name]  # unknown; a verdict that is no number stays, so that nobody is told right or wrong
     return metrics

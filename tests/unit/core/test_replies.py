@@ -282,6 +282,8 @@ def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
             once = cpu_seconds(read, short, repeats=5)
             assert once < 0.1, f"{read.__name__} of {prefix!r} + {unit!r} * n took {once:.1f} s for 1000 characters"
             then = cpu_seconds(read, long, repeats=3)
+            if then >= 64 * once:  # what shares the core slows even processor time; what is quadratic stays so
+                once, then = cpu_seconds(read, short, repeats=20), min(then, cpu_seconds(read, long, repeats=20))
             assert then < 64 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
 
 

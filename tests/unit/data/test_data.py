@@ -258,6 +258,19 @@ def test_limits(images: Path) -> None:
     assert len(convert(images, "jsonl", [GOOD] * 5, "--limit", "3")) == 3
 
 
+def test_what_took_all_samples_is_told(images: Path) -> None:
+    with pytest.raises(CommandError, match=r"--validation 1 .* took all 2 good samples; hold out fewer, .* bad: none"):
+        convert(images, "jsonl", [GOOD, {**GOOD, "question": "Other?"}], "--validation", "1")
+    with pytest.raises(CommandError, match=r"no sample is good .* bad: 2 of 'missing image'"):
+        convert(images, "jsonl", [{**GOOD, "image": "x"}] * 2, "--bad", "drop")
+
+
+def test_boxes_of_own_data_are_read_by_either_name(images: Path) -> None:
+    several = {**{name: value for name, value in GOOD.items() if name != "box"}, "boxes": [GOOD["box"]]}
+    convert(images, "jsonl", [GOOD, several])
+    assert counts(images)["with_box"] == 2
+
+
 def test_a_missing_column_is_named_with_those_there_are(images: Path) -> None:
     with pytest.raises(CommandError, match=r"no column 'question' among image, q"):
         convert(images, "jsonl", [{"image": "a.png", "q": "Which?", "answer": "x"}])

@@ -12,6 +12,7 @@ from PIL import Image
 from ergo_plugins.demo.choices import Example, Missing, Models, choices_for, read_choices
 from ergo_plugins.engines.scripted import ScriptedEngine
 from ergo_plugins.methods import method_named
+from ergo_plugins.python_api import configured
 from ergo_plugins.usage import CommandError
 
 RECIPES = Path(__file__).resolve().parents[3] / "recipes"
@@ -126,9 +127,18 @@ def test_the_shipped_file_is_sound(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for entry in entries:
         entry.pop("examples")
     (tmp_path / "tiny").symlink_to(RECIPES / "tiny")
-    for name in ("policy", "visionthink_policy", "egm_policy_qwen2_5", "prompts.yaml"):
+    shipped = {folder.parent.name for folder in (RECIPES / "tiny").glob("*policy*/config.json")}
+    for name in (*shipped, "prompts.yaml"):
         (tmp_path / name).symlink_to(RECIPES / "tiny" / name)
     choices, missing = read_choices(written(tmp_path, *entries))
-    assert {choice.method for choice in choices} == {"ergo", "visionthink", "egm"}
+    assert {choice.method for choice in choices} == {"ergo", "visionthink", "egm", "tool_zoom"}
+    for choice in choices:
+        configured(
+            method_named(choice.method), {**choice.options, "prompts": RECIPES / "tiny" / choice.options["prompts"]}
+        )
+    assert {one.made_by.split()[1] for one in missing} == {
+        "recipes/quickstart.sh",
+        *(f"recipes/tiny/train_{name}.sh" for name in ("visionthink", "egm", "tool_zoom")),
+    }
     for one in missing:
         assert (RECIPES.parent / one.made_by.split()[1]).is_file()

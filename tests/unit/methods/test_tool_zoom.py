@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -12,8 +13,9 @@ from ergo_plugins.core.outcome import CROP, Outcome
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
 from ergo_plugins.methods.base import Sample, Target
+from ergo_plugins.methods.prompts import read_prompts
 from ergo_plugins.methods.tool_calls import PROFILES, read_calls
-from ergo_plugins.methods.tool_zoom import TOOL_ZOOM, ToolZoomConfig, ToolZoomReward, parts_shown
+from ergo_plugins.methods.tool_zoom import TOOL_ZOOM, ToolZoomConfig, ToolZoomPrompts, ToolZoomReward, parts_shown
 
 WIDTH, HEIGHT = 2000, 1000
 QUESTION = "What colour?\nA. red\nB. blue"
@@ -238,3 +240,19 @@ def test_garbage_is_read_in_no_time_and_raises_nothing(text: str) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong)) if "view" not in str(wrong) else "all_tokens"):
         ToolZoomConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_deepeyes_words_are_read_from_its_authors_class_and_never_run(tmp_path: Path) -> None:
+    file = tmp_path / "prompt.py"
+    file.write_text(
+        'raise SystemExit("executed")\n'
+        "class PROMPT:\n"
+        '    SYSTEM_PROMPT_V2 = """You have {"name": "zoom"}."""\n'
+        '    USER_PROMPT_V2 = "\\nThink, call or answer."\n'
+    )
+    prompts = read_prompts(file, ToolZoomPrompts)
+    assert (prompts.system, prompts.ask) == ('You have {"name": "zoom"}.', "{question}\nThink, call or answer.")
+    assert prompts.more == prompts.last == "\nThink, call or answer."
+    file.write_text("class PROMPT:\n    SYSTEM_PROMPT_V2 = 'a'\n")
+    with pytest.raises(ValueError, match=r"no text constant PROMPT\.USER_PROMPT_V2"):
+        read_prompts(file, ToolZoomPrompts)

@@ -56,3 +56,13 @@ def test_the_third_seed_of_the_control_is_told_as_it_ended() -> None:
     assert round(values("shuffled", "accuracy")[0], 3) == 0.667
     assert (round(before["region_sampled"], 3), round(before["area_sampled"], 3)) == (0.495, 0.363)
     assert round(before["accuracy"], 3) == 0.763
+
+
+def test_the_curves_to_expect_are_those_of_the_proof() -> None:
+    page = (TINY.parents[1] / "docs" / "train.md").read_text(encoding="utf-8")
+    curves = json.loads((TINY / "proof" / "curves.json").read_text(encoding="utf-8"))
+    for figure in ("region", "accuracy", "area_ratio", "format"):
+        (row,) = (line for line in page.splitlines() if line.startswith(f"| `ergo/{figure}`"))
+        for step, cell in zip((1, 5, 16), row.split(" | ")[1:], strict=True):
+            values = [curves[f"full_{seed}"][f"ergo/{figure}"][step - 1] for seed in range(3)]
+            assert cell.removesuffix(" |") == f"{min(values):.2f} to {max(values):.2f}", (figure, step)

@@ -1,0 +1,143 @@
+"""What users would pick instead: lmms-eval's own clients of a server beside ours, through stock tasks. Linux.
+
+    python -m recipes.bench.stock [--sizes vstar hr8k] [--samples 100 1000] [-o runs/bench/stock.json]
+
+``openai`` and ``async_openai`` of lmms-eval, ours with the single pass (which like them shows the whole image once),
+and ours with the zoom answer the same documents (`stock_tasks`) on one server that answers at once. Each is a process
+of its own, ``python -m lmms_eval`` from its start to its results, on the same cores and watched from outside. What a
+sample takes is the difference from a run of a few samples: starting takes lmms-eval longer than a hundred of them.
+lmms-eval's clients send the original's pixels as PNG whatever the model's budget; ours sends no more than 16,384
+visual tokens of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .figures import AtLeast, AtMost, Figure, table, write
+from .host import CONCURRENCY, TOKENS
+from .instant_server import InstantServer, serving
+from .photos import SIZES, images
+from .process import Spent, whole
+
+# Nothing that takes memory is imported here or by these: this process watches (see `process.watched`).
+
+MAKER = ("-m", "recipes.bench.stock_tasks")
+STARTED = 2
+"""Samples of a run that is hardly more than its start."""
+
+RATE_TARGETS = {"vstar": 3.0, "hr8k": 2.0}
+MEMORY_TARGET = 1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A model of lmms-eval.
+
+    Attributes:
+        arguments: beside the server's address.
+        turns: of a sample.
+    """
+
+    name: str
+    model: str
+    arguments: str
+    turns: int = 1
+
+
+OURS = f"model=ergo,grid=qwen2.5-vl,previews=0,concurrency={CONCURRENCY}"
+STOCK = Client("openai", "openai", f"model=m,api_key=none,timeout=600,max_retries=1,num_concurrent={CONCURRENCY}")
+ASYNC = Client("async_openai", "async_openai", f"model=m,api_key=none,max_retries=1,num_cpus={CONCURRENCY}")
+SINGLE = Client("single pass", "single_pass_openai", OURS)
+ZOOM = Client("zoom", "ergo_openai", f"{OURS},coarse_tokens={TOKENS},crop_tokens={TOKENS}", turns=2)
+CLIENTS = (STOCK, ASYNC, SINGLE, ZOOM)
+
+
+def run(client: Client, server: InstantServer, folder: Path, samples: int, cores: int) -> Spent:
+    """One client over the task in the folder.
+
+    Raises:
+        SystemExit: it failed, or not every sample came to its answer.
+    """
+    print(f"{client.name}: {samples} samples", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        given = f"base_url={server.base_url(0.0, turns=client.turns)},{client.arguments}"
+        journal = f",journal={out}/journal.jsonl" if client in (SINGLE, ZOOM) else ""
+        before = server.answered()
+        spent = whole(
+            [
+                *(sys.executable, "-m", "lmms_eval", "--model", client.model, "--model_args", given + journal),
+                *("--tasks", "bench", "--include_path", str(folder), "--output_path", out, "--log_samples"),
+                *("--limit", str(samples)),
+            ],
+            cores,
+        )
+        answered = server.answered() - before
+    if answered != samples:
+        raise SystemExit(f"{client.name} brought {answered} of {samples} samples to their answer")
+    return spent
+
+
+def size_compared(server: InstantServer, place: Path, size: str, counts: Sequence[int], cores: int) -> Iterator[Figure]:
+    """Rows of one size of image."""
+    with tempfile.TemporaryDirectory(dir=place.resolve()) as name:
+        folder = Path(name)
+        files = [str(file) for file in images(place.resolve(), size)]
+        whole([sys.executable, *MAKER, name, size, str(max(counts)), *files], cores)
+        starts = {client: run(client, server, folder, STARTED, cores) for client in CLIENTS}
+        peaks: dict[Client, float] = {}
+        for count in counts:
+            spent = {client: run(client, server, folder, count, cores) for client in CLIENTS}
+            yield from compared(f"{size}, {count} samples", size, count, starts, spent)
+            for client in (SINGLE, ZOOM) if peaks else ():
+                name = f"{size}, {client.name}: peak MB, {count} samples (other: {counts[0]})"
+                yield AtMost(name, spent[client].peak_mb, peaks[client], MEMORY_TARGET)
+            peaks = peaks or {client: spent[client].peak_mb for client in CLIENTS}
+
+
+def compared(
+    setting: str, size: str, count: int, starts: dict[Client, Spent], spent: dict[Client, Spent]
+) -> Iterator[Figure]:
+    """Each of ours against each of lmms-eval's; only the single pass, which does the same, has targets."""
+    for client in (SINGLE, ZOOM):
+        for other in (STOCK, ASYNC):
+            name = f"{setting}: {client.name}"
+            beside = f"(other: {other.name})"
+            rates, cpu = (
+                [(count - STARTED) / (spent[one].seconds - starts[one].seconds) for one in (client, other)],
+                [(spent[one].cpu_s - starts[one].cpu_s) / (count - STARTED) for one in (client, other)],
+            )
+            target = RATE_TARGETS.get(size) if client is SINGLE else None
+            yield AtLeast(f"{name}, samples/s {beside}", *rates, target)
+            yield AtMost(f"{name}, CPU-s a sample {beside}", *cpu)
+            yield AtMost(f"{name}, s to results {beside}", spent[client].seconds, spent[other].seconds)
+            yield AtMost(f"{name}, peak MB {beside}", spent[client].peak_mb, spent[other].peak_mb)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=["vstar", "hr8k"], help="of the images")
+    parser.add_argument("--samples", type=int, nargs="+", default=[100, 1000], help="(%(default)s)")
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench/stock.json"), help="%(default)s")
+    args = parser.parse_args()
+    if min(args.samples) <= STARTED:
+        parser.error(f"--samples are more than {STARTED}, got {args.samples}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    cores = min(2, len(os.sched_getaffinity(0)))
+    figures: list[Figure] = []
+    with serving() as server:
+        for size in args.sizes:
+            figures += size_compared(server, args.out.parent, size, sorted(args.samples), cores)
+    print(table(figures))
+    print(f"what a sample takes is beyond a run of {STARTED}")
+    write(figures, args.out)
+
+
+if __name__ == "__main__":
+    main()

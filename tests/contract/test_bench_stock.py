@@ -1,0 +1,38 @@
+"""lmms-eval's own clients and ours through stock tasks on tiny images: each sample comes to its answer."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recipes.bench.instant_server import serving
+from recipes.bench.photos import images
+from recipes.bench.process import Spent
+from recipes.bench.stock import ASYNC, CLIENTS, MAKER, SINGLE, STOCK, ZOOM, Client, compared, run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("client", "shape"),
+    [(STOCK, "hr8k"), (ASYNC, "tiny"), (SINGLE, "tiny"), (ZOOM, "hr8k")],
+    ids=["openai", "async_openai", "single_pass", "zoom"],
+)
+def test_a_client_answers_documents_of_a_stock_task(client: Client, shape: str, tmp_path: Path) -> None:
+    files = [str(file) for file in images(tmp_path, "tiny")]
+    subprocess.run([sys.executable, *MAKER, str(tmp_path), shape, "3", *files], cwd=ROOT, check=True)
+    with serving() as server:
+        assert run(client, server, tmp_path, 3, 1).seconds > 0
+
+
+def test_what_a_sample_takes_is_beyond_the_start() -> None:
+    starts = dict.fromkeys(CLIENTS, Spent(10, 8, 500))
+    spent = {STOCK: Spent(40, 38, 600), ASYNC: Spent(30, 28, 700), SINGLE: Spent(20, 13, 550), ZOOM: Spent(15, 10, 520)}
+    told = {figure.name: figure.to_json() for figure in compared("vstar, 102 samples", "vstar", 102, starts, spent)}
+    rate = told["vstar, 102 samples: single pass, samples/s (other: openai)"]
+    assert (rate["ours"], rate["other"], rate["met"]) == (10, pytest.approx(100 / 30), True)
+    assert told["vstar, 102 samples: single pass, samples/s (other: async_openai)"]["met"] is False
+    assert told["vstar, 102 samples: zoom, CPU-s a sample (other: openai)"]["ratio"] == pytest.approx(2 / 30)

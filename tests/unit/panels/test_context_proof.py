@@ -1,0 +1,89 @@
+"""What recipes/tiny/context.md says of its runs is what their results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+TINY = Path(__file__).resolve().parents[3] / "recipes" / "tiny"
+TEXT = (TINY / "context.md").read_text(encoding="utf-8")
+PROOF = TINY / "proof_context" / "first_design"
+TRIED: dict[str, Any] = json.loads((TINY / "proof_context" / "tried.json").read_text(encoding="utf-8"))
+TABLE = (PROOF / "table.md").read_text(encoding="utf-8").strip()
+RESULTS: dict[str, Any] = json.loads((PROOF / "results.json").read_text(encoding="utf-8"))
+TAUGHT: dict[str, Any] = json.loads((TINY / "context_policy" / "training.json").read_text(encoding="utf-8"))
+
+
+def test_the_table_is_the_one_that_was_made_from_the_results() -> None:
+    assert TABLE in TEXT
+
+
+def test_figures_in_words_are_those_of_the_results() -> None:
+    before, full = RESULTS["before"], RESULTS["experiments"]["full"]
+    for way, name in (("sampled", "coverage"), ("sampled", "region"), ("sampled", "accuracy"), ("greedy", "coverage")):
+        start, end = before[way][name], full[f"{way} {name}"]["mean"]
+        assert f"{start:.3f} to {end:.3f}" in " ".join(TEXT.split()), f"{way} {name}"
+    narrow, wide = (full[f"sampled area_{kind}"]["mean"] for kind in ("narrow", "wide"))
+    assert f"{narrow:.3f} of the image by a post and {wide:.3f} by a slab" in " ".join(TEXT.split())
+
+
+def test_words_of_looks_are_those_that_were_counted() -> None:
+    counted = json.loads((PROOF / "words.json").read_text(encoding="utf-8"))
+    for step in ("1", "2", "6"):
+        assert f"{counted[step]['directions']['southeast']} of {counted[step]['said']}" in " ".join(TEXT.split())
+
+
+def test_the_policy_begins_without_the_rule() -> None:
+    sampled = TAUGHT["test"]["sampled"]
+    assert abs(sampled["ambiguity"]) < 0.2
+    assert sampled["region"] < 0.25, "what who cannot read landmarks sees at most"
+
+
+def test_where_it_starts_is_what_was_measured() -> None:
+    for way, said in (
+        ("sampled", "hidden, sampled"),
+        ("greedy", "hidden, best guess"),
+        ("visible", "visible, best guess"),
+    ):
+        names = ("format", "coverage", "region", "accuracy", "area")
+        cells = " | ".join(f"{TAUGHT['test'][way][name]:.3f}" for name in names)
+        assert f"| {said} | {cells} |" in TEXT
+    seen = TAUGHT["test"]["visible"]
+    assert f"by a post it shows {seen['region_narrow']:.3f}, by a slab {seen['region_wide']:.3f}" in TEXT
+
+
+def test_what_the_reward_pays_is_what_was_found() -> None:
+    rows = {(row["shape"], row["extent"], row["direction"]): row for row in TRIED["signal"]["rows"]}
+    for shape in ("post", "slab"):
+        for extent in ("one", "four"):
+            cells = (rows[shape, extent, direction] for direction in ("right", "wrong"))
+            paid = " | ".join(f"{row['reward']:.3f} ± {row['standard_error']:.3f}" for row in cells)
+            assert f"| {shape}, *{extent}* | {paid} |" in TEXT
+
+
+def test_what_guesses_show_is_what_was_enumerated() -> None:
+    shown = TRIED["shown_while_guessing"]
+    for sizes, said in (("first", "sizes of the first two designs"), ("present", "sizes as they are now")):
+        looks = (f"{shape} {extent}" for shape in ("post", "slab") for extent in ("one", "four"))
+        cells = " | ".join(f"{shown[sizes][look][0]:.3f}" for look in looks)
+        assert f"| {said} | {cells} |" in TEXT
+
+
+def test_loops_outside_verl_are_told_as_they_went() -> None:
+    second, third = (TRIED["loops"][name] for name in ("second_design", "third_design"))
+    words = " ".join(TEXT.split())
+    hidden = {(row["way"], row["step"]): row for row in second["measured"] if row["target"] == "hidden"}
+    names = ("by_the_mark", "coverage", "region", "area_narrow", "area_wide", "named")
+    for step in (0, 8, 16):
+        cells = " | ".join(f"{hidden['greedy', step][name]:.3f}" for name in names)
+        assert f"| {step} | {cells} |" in TEXT
+    start, end = hidden["sampled", 0], hidden["sampled", 16]
+    assert f"{start['by_the_mark']:.3f} of directions follow it before and {end['by_the_mark']:.3f} after" in words
+    assert f"sampled, coverage goes from {start['coverage']:.3f} to {end['coverage']:.3f}" in words
+    fours = {row["step"]: row["one_four_all"][1] for row in second["steps"]}
+    assert f"of 128 looks of step 8, {fours[8]} say *four*, of step 14 {fours[14]} do" in words
+    last = third["steps"][-1]
+    assert last["step"] == 6
+    assert f"{last['by_the_mark']:.3f} of directions follow the mark, {last['one_four_all'][0]} of 128 looks" in words
+    assert f"{last['directions'][2]} say *southwest*" in words
