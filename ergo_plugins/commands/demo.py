@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,12 @@ def run(args: argparse.Namespace) -> int:
         choices, missing = choices_for(args.model, engine, methods, options, args.single_tokens), []
     at_a_time = args.visitors or (1 if any(choice.engine == "hf" for choice in choices) else 8)
     models = Models(choices)
-    page = build(choices, missing, models, visitors=at_a_time)
-    try:
-        serve(page, host=args.host, port=args.port, share=args.share)
-    except OSError as error:
-        raise CommandError(f"cannot serve on {args.host}:{args.port}: {error}; choose another --port") from error
-    finally:
-        models.close()
+    with tempfile.TemporaryDirectory(prefix="ergo_demo_") as folder:
+        page = build(choices, missing, models, visitors=at_a_time, folder=Path(folder))
+        try:
+            serve(page, host=args.host, port=args.port, share=args.share)
+        except OSError as error:
+            raise CommandError(f"cannot serve on {args.host}:{args.port}: {error}; choose another --port") from error
+        finally:
+            models.close()
     return 0

@@ -12,6 +12,7 @@ import torch
 from verl.workers.rollout.replica import TokenOutput
 
 from .chat_server import serve_chat
+from .sampling import Seeds, sampling
 
 QUIET_S = 0.02
 """A batch starts when no further request has come for this long."""
@@ -33,18 +34,22 @@ class _Request:
     prompt_ids: list[int]
     kind: _Kind
     images: list[Any]
+    seed: int
     reply: asyncio.Future[TokenOutput]
 
 
 class HFServer:
-    """A Ray actor that holds the policy and generates. Vision placeholders are never sampled."""
+    """A Ray actor that holds the policy and generates. Vision placeholders are never sampled.
+
+    What it samples follows from the seed, the weights and the requests, not from their order (`sampling`).
+    """
 
     def __init__(
         self, model_path: str, *, seed: int, largest_batch: int, prompt_length: int, response_length: int
     ) -> None:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        torch.manual_seed(seed)
+        self._seeds = Seeds(seed)
         self.processor = AutoProcessor.from_pretrained(model_path)
         self.tokenizer = self.processor.tokenizer
         self.model = AutoModelForImageTextToText.from_pretrained(model_path, dtype=torch.float32).eval()
@@ -86,7 +91,10 @@ class HFServer:
             stop=tuple(sampling_params.get("stop") or ()),
         )
         reply: asyncio.Future[TokenOutput] = asyncio.get_running_loop().create_future()
-        await self._waiting.put(_Request(list(prompt_ids), kind, list(image_data or ()), reply))
+        images = list(image_data or ())
+        asked = repr((prompt_ids, kind, [image.size for image in images])).encode()
+        seed = self._seeds.seed(self.global_steps, b"".join([asked, *(image.tobytes() for image in images)]))
+        await self._waiting.put(_Request(list(prompt_ids), kind, images, seed, reply))
         return await reply
 
     async def _generate_batches(self) -> None:
@@ -118,14 +126,16 @@ class HFServer:
         kind = requests[0].kind
         inputs = self._inputs(requests)
         sampled = kind.temperature > 0
+        draws = None
+        if sampled:
+            seeds = [request.seed for request in requests]
+            draws = sampling(seeds, temperature=kind.temperature, top_p=kind.top_p, top_k=kind.top_k)
         with self._weights:
             generated = self.model.generate(
                 **inputs,
                 max_new_tokens=kind.max_tokens,
-                do_sample=sampled,
-                temperature=kind.temperature if sampled else None,
-                top_p=kind.top_p if sampled else None,
-                top_k=max(kind.top_k, 0) if sampled else None,
+                do_sample=False,
+                logits_processor=draws,
                 suppress_tokens=self.never_sampled,
                 pad_token_id=self.image_id,  # follows where a reply has ended; cannot be mistaken for a sampled token
                 stop_strings=list(kind.stop) or None,

@@ -27,30 +27,35 @@ CACHE_S = (3600, 86400)
 """Gradio looks for pictures to delete so often, and deletes those that are so old."""
 
 
-def build(choices: Sequence[Choice], missing: Sequence[Missing], models: Models, *, visitors: int) -> gr.Blocks:
+def build(
+    choices: Sequence[Choice], missing: Sequence[Missing], models: Models, *, visitors: int, folder: Path
+) -> gr.Blocks:
     """The page, not yet served.
 
     Args:
         visitors: questions that are answered at the same time; others wait in line.
+        folder: there, empty, and kept as long as the page is served; small pictures of the gallery go there.
     """
     by_name = {choice.name: choice for choice in choices}
+    galleries = {choice.name: _small_pictures(choice, folder / str(i)) for i, choice in enumerate(choices)}
 
-    def preview(path: str | None) -> tuple[Image.Image | None, str]:
+    def preview(path: str | None) -> Iterator[tuple[str | None, str]]:
         if not path:
-            return None, ""
+            yield None, ""
+            return
         try:
-            return _opened(path)[0], ""
+            picture = _opened(path)[0]
         except (OSError, ValueError) as error:
-            return None, _sentence(error)
+            yield None, _sentence(error)
+            return
+        with tempfile.TemporaryDirectory(prefix="ergo_demo_") as kept:
+            yield _saved(picture, Path(kept)), ""
 
     def ask(path: str | None, question: str, name: str) -> Iterator[Shown]:
         yield from _answered(path, question, by_name[name], models)
 
-    def gallery_of(name: str) -> list[tuple[str, str]]:
-        return [(_small(example.image), f"{example.answer}") for example in by_name[name].examples]
-
     def chosen(name: str) -> Any:
-        return gr.Gallery(value=gallery_of(name), visible=bool(by_name[name].examples))
+        return gr.Gallery(value=galleries[name], visible=bool(galleries[name]))
 
     def picked(name: str, selected: gr.SelectData) -> tuple[str, str]:
         example = by_name[name].examples[selected.index]
@@ -71,11 +76,11 @@ def build(choices: Sequence[Choice], missing: Sequence[Missing], models: Models,
                 label="The image, and where it looked", interactive=False, scale=3, height=480, elem_id="where"
             )
         gallery = gr.Gallery(
-            value=gallery_of(first),
+            value=galleries[first],
             label="Or take one of these",
             columns=6,
             height=180,
-            visible=bool(choices[0].examples),
+            visible=bool(galleries[first]),
             elem_id="gallery",
             allow_preview=False,
             interactive=False,
@@ -121,7 +126,7 @@ def _answered(path: str | None, question: str, choice: Choice, models: Models) -
     if not path or not question.strip():
         yield gr.skip(), [], [], "", "An image and a question are needed."
         return
-    with tempfile.TemporaryDirectory(prefix="ergo_demo_") as folder:  # Gradio copies what it shows
+    with tempfile.TemporaryDirectory(prefix="ergo_demo_") as folder:
         yield from _played(path, question, choice, models, Path(folder))
 
 
@@ -130,7 +135,7 @@ def _played(path: str, question: str, choice: Choice, models: Models, folder: Pa
     courses = [Course(folder / "method"), Course(folder / "single")]
     try:
         picture, scale = _opened(path)
-        yield picture, [], [], "", f"Asking {choice.name} …"
+        yield _saved(picture, folder), [], [], "", f"Asking {choice.name} …"
         for index, model in enumerate((models.of(choice), models.baseline_of(choice))):
             if model is None:
                 continue
@@ -144,7 +149,7 @@ def _played(path: str, question: str, choice: Choice, models: Models, folder: Pa
                     yield gr.skip(), *talks, gr.skip(), gr.skip()
                     continue
                 drawn = with_boxes(picture, courses[0].regions_source, scale)
-                yield drawn, *talks, table_of(rows), f"Asking {choice.name} …"
+                yield _saved(drawn, folder), *talks, table_of(rows), f"Asking {choice.name} …"
     except (OSError, ValueError, TypeError, EngineFault) as error:
         yield gr.skip(), courses[0].messages, courses[1].messages, table_of(rows), _sentence(error)
         return
@@ -163,8 +168,24 @@ def _opened(path: str) -> tuple[Image.Image, float]:
         return reduced(to_rgb(image))
 
 
-def _small(path: Path) -> Any:
-    return _opened(str(path))[0].resize((192, 192))
+def _saved(picture: Image.Image, folder: Path) -> str:
+    """The path of a picture for Gradio to copy.
+
+    Gradio keeps one copy of equal files; an image it is handed it would write again while another visitor is sent it.
+    """
+    path = folder / "picture.png"
+    picture.save(path)
+    return str(path)
+
+
+def _small_pictures(choice: Choice, folder: Path) -> list[tuple[str, str]]:
+    """Paths and captions of a gallery."""
+    shown = []
+    for number, example in enumerate(choice.examples):
+        of_its_own = folder / str(number)
+        of_its_own.mkdir(parents=True)
+        shown.append((_saved(_opened(str(example.image))[0].resize((192, 192)), of_its_own), f"{example.answer}"))
+    return shown
 
 
 def _conclusion(outcome: Outcome | None) -> str:

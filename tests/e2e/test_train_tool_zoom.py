@@ -11,7 +11,7 @@ import pytest
 from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.tiny_runs import train
 
-STEPS, QUESTIONS = 20, 256
+STEPS, QUESTIONS = 8, 256
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def test_it_learns_to_look_at_what_is_asked(trained: Path) -> None:
     assert start["accuracy_two"] < 0.5
     assert end["accuracy"] > start["accuracy"] + 0.1
     assert end["accuracy_two"] > start["accuracy_two"] + 0.1
+    assert after["greedy"]["accuracy_two"] > before["greedy"]["accuracy_two"] + 0.3
     assert end["calls_two"] > start["calls_two"] + 0.3
     assert end["calls_two"] - end["calls_one"] > start["calls_two"] - start["calls_one"], "more where more is needed"
     assert before["no_zoom"]["accuracy_one"] < 0.4
