@@ -1,4 +1,4 @@
-"""Sampling that does not ask when a request came or what shared its batch: each reply draws from a generator of its own.
+"""Sampling that does not ask when a request came or what shared its batch: each reply has a generator of its own.
 
 Agent loops send their requests as they get ready, so that two runs of one seed differ in order and in batches. With one
 generator for all they would differ in every reply.
