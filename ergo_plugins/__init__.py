@@ -12,12 +12,14 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .core.outcome import Outcome as Outcome
+    from .engines.base import EngineFault as EngineFault
     from .python_api import Answer as Answer
     from .python_api import Model as Model
     from .python_api import open_model as open_model
 
 _PUBLIC = {
     "Answer": "python_api",
+    "EngineFault": "engines.base",
     "Model": "python_api",
     "Outcome": "core.outcome",
     "open_model": "python_api",

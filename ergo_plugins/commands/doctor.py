@@ -49,6 +49,7 @@ if missing: raise SystemExit(f"its registry does not list {', '.join(missing)}")
 for name in models(): get_model(name)
 say('offers ' + ', '.join(sorted(models(), key=lambda name: (not name.startswith('ergo_'), name))))
 """
+_TOO_LONG = "its import did not end"
 _NOT_LOADED = "it did not load our plugin; VERL_USE_EXTERNAL_PLUGINS is"
 _VERL = f"""
 import importlib, os, sys
@@ -242,7 +243,7 @@ def _ask(package: Package) -> tuple[str, str | None]:
             [sys.executable, "-c", code], capture_output=True, text=True, errors="replace", timeout=LONGEST_IMPORT_S
         )
     except subprocess.TimeoutExpired:
-        return "", f"its import did not end within {LONGEST_IMPORT_S} s"
+        return "", f"{_TOO_LONG} within {LONGEST_IMPORT_S} s: the machine is busy, or it hangs; ask once more"
     lines = asked.stdout.splitlines()
     failed = [line.removeprefix(_FAILED) for line in lines if line.startswith(_FAILED)]
     if failed:
@@ -256,6 +257,8 @@ def _mend(name: str, pinned: str, error: str, install: str | None) -> str | None
     """The command for a package that is installed and does not import."""
     if "torchvision" in error and _ask(_TORCH_PACKAGE)[0] == _CPU_BUILD:
         return "python -m ergo_plugins.cpu.torchvision"
+    if error.startswith(_TOO_LONG):
+        return None  # not known to be broken
     if _NOT_LOADED in error:
         return "unset VERL_USE_EXTERNAL_PLUGINS"
     if "No module named" in error and install is not None:

@@ -37,14 +37,15 @@ def _box(box: Box | None) -> str:
 
 
 def save(image: Image.Image, outcome: Outcome, folder: Path) -> list[Path]:
-    """Write ``boxed.png``, the picture with the box drawn, and ``crop.png``, what is inside it; the whole picture for
-    both if there is no box. Of several pictures the first is meant. Returns their paths."""
-    boxed, crop = image.copy(), image
+    """Write ``boxed.png``, the picture with the box drawn, and ``crop.png``, what is inside it if there is a box.
+
+    Of several pictures the first is meant. Returns the paths of what was written.
+    """
+    pictures = {folder / "boxed.png": image.copy()}
     if outcome.box_source is not None:
-        outline(boxed, outcome.box_source, POINTED_COLOR)
+        outline(pictures[folder / "boxed.png"], outcome.box_source, POINTED_COLOR)
         x1, y1, x2, y2 = map(round, outcome.box_source.as_tuple())
-        crop = image.crop((x1, y1, x2, y2))
-    paths = [folder / "boxed.png", folder / "crop.png"]
-    for picture, path in zip((boxed, crop), paths, strict=True):
+        pictures[folder / "crop.png"] = image.crop((x1, y1, x2, y2))
+    for path, picture in pictures.items():
         picture.save(path)
-    return paths
+    return list(pictures)

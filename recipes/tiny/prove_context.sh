@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Does a policy learn to expect what it cannot see, and which part of the reward does what? Runs of train_context.sh, measured
 # on 1,024 held-out scenes. 8 steps took 20 minutes on busy cores; JOBS=1 at a time; finished runs are kept.
-#   bash recipes/tiny/prove_context.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=16 SCENES=1024, in OUT=runs/prove_context
+#   bash recipes/tiny/prove_context.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=40 SCENES=1024, in OUT=runs/prove_context
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 recipe=train_context world=context
-export STEPS=${STEPS:-16} SCENES=${SCENES:-1024} JOBS=${JOBS:-1}
+export STEPS=${STEPS:-40} SCENES=${SCENES:-1024} JOBS=${JOBS:-1}
 source recipes/tiny/prove_runs.sh
 
 # reward weights as in recipes/ablation_*.yaml

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Can a small policy learn from landmarks where to look for what it cannot see? GRPO with ERGO's reward in stock verl on a
 # CPU, then what it does in scenes it has not seen. 8 steps took 20 minutes on 2 busy cores; 8 GB of memory.
-#   bash recipes/tiny/train_context.sh [verl settings]    STEPS=16 SCENES=1024, results in OUT=runs/tiny_context
+#   bash recipes/tiny/train_context.sh [verl settings]    STEPS=40 SCENES=1024, results in OUT=runs/tiny_context
 # TARGET=visible trains on scenes that show where patterns are. Killed, it goes on where it stopped; FRESH=1 begins anew.
 # What else can be set stands in recipes/tiny/grpo.sh.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-export POLICY=${POLICY:-recipes/tiny/context_policy} STEPS=${STEPS:-16}
+export POLICY=${POLICY:-recipes/tiny/context_policy} STEPS=${STEPS:-40}
 name=context world=context measured=(--scenes "${SCENES:-1024}")
 rows() {
     "$python" -m ergo_plugins.panels.context.make_data --target "${TARGET:-hidden}" --count "$samples" --out "$out/questions"
