@@ -12,11 +12,47 @@ PROOF = TINY / "proof_context" / "first_design"
 TRIED: dict[str, Any] = json.loads((TINY / "proof_context" / "tried.json").read_text(encoding="utf-8"))
 TABLE = (PROOF / "table.md").read_text(encoding="utf-8").strip()
 RESULTS: dict[str, Any] = json.loads((PROOF / "results.json").read_text(encoding="utf-8"))
+FOUND: dict[str, Any] = json.loads((TINY / "proof_context" / "results.json").read_text(encoding="utf-8"))
 TAUGHT: dict[str, Any] = json.loads((TINY / "context_policy" / "training.json").read_text(encoding="utf-8"))
 
 
-def test_the_table_is_the_one_that_was_made_from_the_results() -> None:
+def values(experiment: str, figure: str) -> list[float]:
+    """By seed, of the runs of the design that is shipped."""
+    return list(FOUND["experiments"][experiment][figure]["values"])
+
+
+def test_the_tables_are_those_that_were_made_from_the_results() -> None:
     assert TABLE in TEXT
+    assert (TINY / "proof_context" / "table.md").read_text(encoding="utf-8").strip() in TEXT
+
+
+def test_hidden_patterns_are_found_in_every_seed_and_by_the_trained_policy_alone() -> None:
+    start = FOUND["before"]["greedy"]["coverage"]
+    assert min(values("full", "greedy coverage")) > start + 0.3
+    assert max(values("visible", "greedy coverage")) < min(values("full", "greedy coverage")) - 0.3
+    assert max(values("shuffled", "greedy coverage")) < start + 0.1
+    wide, narrow = values("full", "greedy area_wide"), values("full", "greedy area_narrow")
+    assert [w > 1.5 * n for w, n in zip(wide, narrow, strict=True)] == [False, True], "as the text says"
+
+
+def test_figures_of_the_shipped_design_in_words_are_those_of_its_runs() -> None:
+    words = " ".join(TEXT.split())
+    for figure in ("greedy coverage", "greedy region", "greedy accuracy"):
+        way, name = figure.split()
+        found = " and ".join(f"{value:.3f}" for value in values("full", figure))
+        assert f"from {FOUND['before'][way][name]:.3f} to {found}" in words
+    by_slab, by_post = (values("full", f"greedy area_{kind}") for kind in ("wide", "narrow"))
+    assert f"{by_slab[1]:.3f} of the image by a slab and {by_post[1]:.3f} by a post" in words
+    assert f"seed 0 {by_slab[0]:.3f} and {by_post[0]:.3f}" in words
+    assert f"ends with {values('visible', 'greedy coverage')[0]:.3f} of the hidden ones" in words
+    assert f"coverage ends at {values('shuffled', 'greedy coverage')[0]:.3f}" in words
+    for run in ("full_0", "full_1"):
+        for step in ("1", "40"):
+            assert f"{FOUND['words'][run][step]['by_the_mark']:.3f}" in words
+    for loop in TRIED["loops"]["fourth_design"]:
+        end = [row for row in loop["measured"] if row["way"] == "greedy"][-1]
+        cells = (end[name] for name in ("by_the_mark", "coverage", "area_narrow", "area_wide"))
+        assert f"| {loop['seed']} | {end['step']} | {' | '.join(f'{cell:.3f}' for cell in cells)} |" in TEXT
 
 
 def test_figures_in_words_are_those_of_the_results() -> None:
