@@ -12,7 +12,7 @@ import pytest
 from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.tiny_runs import train
 
-STEPS, SCENES = 16, 256
+STEPS, SCENES = 40, 256
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,7 @@ def follows(folder: Path, steps: range) -> float:
     return fmean(said[str(step)]["by_the_mark"] for step in steps)
 
 
+@pytest.mark.slow  # how soon it learns varies with the order in which rollouts come: two updates a step share them out
 @pytest.mark.beside
 @pytest.mark.timeout(1800)
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
