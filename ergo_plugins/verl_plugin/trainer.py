@@ -5,7 +5,7 @@ Each is verl's of that name, with the parts of the reward in the training log.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -60,7 +60,7 @@ class ErgoTrainer(PPOTrainer):
         self._replace, buffer._evict_terminal_groups = buffer._evict_terminal_groups, self._evict
 
     def _sample(self, global_steps: int, partition_id: str, batch_size: int) -> Any:
-        """The buffer's batch, unless too many of its prompts lost trajectories.
+        """The buffer's batch, in the order of its prompts, unless too many of them lost trajectories.
 
         Raises:
             RuntimeError: more than ``ergo.trainer.max_lost`` did, or, in validation, any: verl would count it as wrong.
@@ -70,6 +70,8 @@ class ErgoTrainer(PPOTrainer):
         self._refuse_lost(failed, batch_size, global_steps, partition_id)
         if partition_id != "val":
             self._lost_prompts += failed
+        batch, _metrics = sampled
+        in_order(batch, self.replay_buffer.prompt_global_steps[partition_id])
         return sampled
 
     def _evict(self, global_steps: int, partition_id: str, eviction_reasons: Any) -> Any:
@@ -170,6 +172,22 @@ class ErgoSeparateAsyncTrainer(ErgoTrainer, PPOTrainerSeparateAsync):
     """Rollouts on GPUs of their own, all the time."""
 
     host_mode = "separate_async"
+
+
+def in_order(batch: Any, prompts: Iterable[str]) -> None:
+    """Put trajectories in the order of their prompts, whichever ended first: verl cuts mini-batches from it.
+
+    Args:
+        batch: verl's ``KVBatchMeta``; keys are ``uid_session_turn``.
+        prompts: uids in the order in which they were handed out.
+    """
+    place = {uid: number for number, uid in enumerate(prompts)}
+
+    def order(row: int) -> tuple[int, int, int]:
+        uid, session, turn = batch.keys[row].rsplit("_", 2)
+        return place.get(uid, len(place)), int(session), int(turn)
+
+    batch.reorder(sorted(range(len(batch.keys)), key=order))
 
 
 def reported(stored: Any) -> list[dict[str, Any]]:

@@ -112,7 +112,7 @@ ATTRIBUTES = {
     ),
     "verl.experimental.agent_loop.tool_agent_loop:AgentData": "messages image_data extra_fields",
     "verl.experimental.reward_loop.reward_manager.base:RewardManagerBase": "config tokenizer loop",
-    "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval failure_keys",
+    "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval failure_keys prompt_global_steps",
     "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config replay_buffer logger global_steps",
     "verl.utils.tracking:Tracking": "logger",
     "verl.utils.tracking:_TensorboardAdapter": "writer",
