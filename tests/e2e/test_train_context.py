@@ -36,7 +36,7 @@ def follows(folder: Path, steps: range) -> float:
     return fmean(said[str(step)]["by_the_mark"] for step in steps)
 
 
-@pytest.mark.slow  # a quarter of an hour; how soon it learns varies much by seed, and fewer steps would be a throw of dice
+@pytest.mark.slow  # a quarter of an hour: how soon it learns varies by seed, and fewer steps would be dice
 @pytest.mark.beside
 @pytest.mark.timeout(1800)
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
