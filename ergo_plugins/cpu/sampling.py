@@ -21,7 +21,7 @@ from transformers import (
 
 
 class Seeds:
-    """Seeds of requests, from the run's seed, the step of the weights, what is asked, and how often it was asked before.
+    """Seeds of requests, from the run's seed, the weights' step, what is asked, and how often it was asked before.
 
     The rollouts of a prompt are alike but for their number, so that it does not matter which comes first.
     """
