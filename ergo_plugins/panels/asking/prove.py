@@ -8,12 +8,10 @@ of them to a folder.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, tell
+from ..proof import Results, before_training, cell, collect, heading, line, not_yet_run, tell
 
 EXPERIMENTS = {
     "conditional": "rule conditional",
@@ -49,62 +47,36 @@ PLOTS = {
 }
 """Experiments, metric and description of each plot."""
 
-Results = dict[str, dict[str, Any]]
-
-
-def collect(out: Path) -> tuple[dict[str, Any], Results]:
-    """``(figures before training, by experiment those after)``; of the latter each with mean, half width and values."""
-    found: dict[str, dict[int, Path]] = defaultdict(dict)
-    before: dict[str, Any] = {}
-    for path in sorted(out.glob("*/after.json")):
-        experiment, _, seed = path.parent.name.rpartition("_")
-        found[experiment][int(seed)] = path
-        before["from_90" if experiment.endswith("_90") else "shipped"] = json.loads(
-            (path.parent / "before.json").read_text()
-        )
-    results = {}
-    for experiment in EXPERIMENTS:
-        if experiment in found:
-            measured = [json.loads(path.read_text()) for path in found[experiment].values()]
-            results[experiment] = {
-                "seeds": sorted(found[experiment]),
-                "n": measured[0]["n"],
-                **{
-                    f"{how} {name}": interval([figures[how][name] for figures in measured])
-                    for how in ("greedy", "sampled")
-                    for name in (*COLUMNS, "accuracy_needed", "accuracy_not_needed", "oracle_tokens")
-                },
-            }
-    return before, results
-
 
 def table(before: dict[str, Any], results: Results) -> str:
     """Markdown: greedy, and the two rates of sampled replies."""
-    heads = ("seeds", *COLUMNS.values(), "asks when needed, sampled", "asks when not, sampled")
-    lines = ["| training | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    heads = ("training", "seeds", *COLUMNS.values(), "asks when needed, sampled", "asks when not, sampled")
+    rows = heading(heads)
     for name, said in (("shipped", "none: the shipped policy"), ("from_90", "none: the one that asks in 90 %")):
         if name in before:
             cells = [f"{before[name]['greedy'][column]:.3f}" for column in COLUMNS]
             cells += [f"{before[name]['sampled'][column]:.3f}" for column in ("asks_needed", "asks_not_needed")]
-            lines.append(f"| {said} | – | " + " | ".join(cells) + " |")
+            rows.append(line([said, "–", *cells]))
     for way, said in FIXED.items():
         if "shipped" in before:
             cells = [f"{before['shipped'][way][column]:.3f}" for column in ("accuracy", "visual_tokens")]
-            lines.append(f"| none: {said} | – | – | – | " + " | ".join(cells) + " | – | – |")
+            rows.append(line([f"none: {said}", "–", "–", "–", *cells, "–", "–"]))
     for experiment, said in EXPERIMENTS.items():
-        if experiment in results:
-            row = results[experiment]
-            cells = [cell(row[f"greedy {column}"]) for column in COLUMNS]
-            cells += [cell(row[f"sampled {column}"]) for column in ("asks_needed", "asks_not_needed")]
-            lines.append(f"| {said} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
-        else:
-            lines.append(f"| {said} | not yet run |" + " |" * (len(heads) - 1))
-    return "\n".join(lines) + "\n"
+        if experiment not in results:
+            rows.append(not_yet_run(said, heads))
+            continue
+        row = results[experiment]
+        cells = [cell(row[f"greedy {column}"]) for column in COLUMNS]
+        cells += [cell(row[f"sampled {column}"]) for column in ("asks_needed", "asks_not_needed")]
+        rows.append(line([said, str(len(row["seeds"])), *cells]))
+    return "\n".join(rows) + "\n"
 
 
 def read(out: Path) -> tuple[Any, str]:
     """Results of the runs in a folder with those before training, and their table."""
-    before, results = collect(out)
+    first = before_training(out)
+    before = {"from_90" if name.endswith("_90") else "shipped": figures for name, figures in first.items()}
+    results = collect(out, EXPERIMENTS, ("greedy", "sampled"))
     return {"before": before, "experiments": results}, table(before, results)
 
 

@@ -9,11 +9,10 @@ of them to a folder.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, tell
+from ..proof import Results, before_training, cell, collect, heading, line, not_yet_run, tell
 
 EXPERIMENTS = {
     "full": "full reward (row E; gamma 0.6, beta 0.5)",
@@ -53,49 +52,27 @@ PLOTS = {
 }
 """Experiments, metric and description of each plot."""
 
-Results = dict[str, dict[str, Any]]
-
-
-def collect(out: Path) -> tuple[dict[str, Any], Results]:
-    """``(figures before training, by experiment those after)``; of the latter each with mean, half width and values."""
-    found: dict[str, dict[int, Path]] = defaultdict(dict)
-    before: dict[str, Any] = {}
-    for path in sorted(out.glob("*/after.json")):
-        experiment, _, seed = path.parent.name.rpartition("_")
-        found[experiment][int(seed)] = path
-        before = json.loads((path.parent / "before.json").read_text())
-    results = {}
-    for experiment in EXPERIMENTS:
-        if experiment in found:
-            measured = [json.loads(path.read_text()) for path in found[experiment].values()]
-            figures = {
-                f"{way} {name}": interval([one[way][name] for one in measured])
-                for way in ("greedy", "sampled", "visible")
-                for name in measured[0][way]
-            }
-            results[experiment] = {"seeds": sorted(found[experiment]), "n": measured[0]["n"], **figures}
-    return before, results
-
 
 def table(before: dict[str, Any], results: Results) -> str:
     """Markdown."""
-    lines = ["| training | seeds | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    heads = ("training", "seeds", *COLUMNS.values())
+    rows = heading(heads)
     if before:
         cells = [f"{before[way][name]:.3f}" for way, name in (column.split() for column in COLUMNS)]
-        lines.append("| none: the shipped policy | – | " + " | ".join(cells) + " |")
+        rows.append(line(["none: the shipped policy", "–", *cells]))
     for experiment, said in EXPERIMENTS.items():
-        if experiment in results:
-            row = results[experiment]
-            cells = [cell(row[column]) for column in COLUMNS]
-            lines.append(f"| {said} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
-        else:
-            lines.append(f"| {said} | not yet run |" + " |" * len(COLUMNS))
-    return "\n".join(lines) + "\n"
+        if experiment not in results:
+            rows.append(not_yet_run(said, heads))
+            continue
+        row = results[experiment]
+        rows.append(line([said, str(len(row["seeds"])), *(cell(row[column]) for column in COLUMNS)]))
+    return "\n".join(rows) + "\n"
 
 
 def read(out: Path) -> tuple[Any, str]:
     """Results of the runs in a folder with those before training and, by run and step, what looks said; their table."""
-    before, results = collect(out)
+    before: dict[str, Any] = next(iter(before_training(out).values()), {})
+    results = collect(out, EXPERIMENTS, ("greedy", "sampled", "visible"))
     said = {path.parent.name: json.loads(path.read_text()) for path in sorted(out.glob("*/words.json"))}
     return {"before": before, "experiments": results, "words": said}, table(before, results)
 

@@ -9,11 +9,10 @@ all of them to a folder.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, tell
+from ..proof import Results, cell, finished, heading, interval, line, not_yet_run, tell
 from .world import Kind
 
 EXPERIMENTS: dict[str, tuple[str, Kind]] = {
@@ -43,15 +42,10 @@ PLOTS = {
 }
 """Experiments, metric and description of each plot."""
 
-Results = dict[str, dict[str, Any]]
-
 
 def collect(out: Path) -> Results:
     """By experiment: ``seeds``, and figures ``before`` and ``after``, each with mean, half width and values."""
-    found: dict[str, dict[int, Path]] = defaultdict(dict)
-    for path in sorted(out.glob("*/after.json")):
-        experiment, _, seed = path.parent.name.rpartition("_")
-        found[experiment][int(seed)] = path.parent
+    found = finished(out)
     return {
         experiment: {
             "seeds": sorted(found[experiment]),
@@ -78,11 +72,11 @@ def _figures(folders: list[Path], when: str, kind: Kind) -> dict[str, Any]:
 
 def table(results: Results) -> str:
     """Markdown: of each experiment a line before and one after."""
-    heads = ("seeds", *(head for _, _, head in COLUMNS))
-    lines = ["| training | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    heads = ("training", "seeds", *(head for _, _, head in COLUMNS))
+    rows = heading(heads)
     for experiment, (said, _) in EXPERIMENTS.items():
         if experiment not in results:
-            lines.append(f"| {said} | not yet run |" + " |" * len(COLUMNS))
+            rows.append(not_yet_run(said, heads))
             continue
         row = results[experiment]
         for when in ("before", "after"):
@@ -90,8 +84,8 @@ def table(results: Results) -> str:
             # the seeds of training all begin with the same policy
             cells = [cell(figure) if when == "after" else f"{figure['mean']:.3f}" for figure in figures]
             seeds = str(len(row["seeds"])) if when == "after" else ""
-            lines.append(f"| {said if when == 'after' else '– before'} | {seeds} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+            rows.append(line([said if when == "after" else "– before", seeds, *cells]))
+    return "\n".join(rows) + "\n"
 
 
 def read(out: Path) -> tuple[Any, str]:

@@ -8,12 +8,10 @@ of them to a folder.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ..prove import cell, interval, tell
+from ..proof import Results, before_training, cell, collect, heading, line, not_yet_run, tell
 
 EXPERIMENTS = {
     "n_turn": "n-turn zoom",
@@ -36,57 +34,32 @@ PLOTS = {
 }
 """Experiments, metric and description of each plot."""
 
-Results = dict[str, dict[str, Any]]
-
-
-def collect(out: Path) -> tuple[dict[str, Any], Results]:
-    """``(figures before training, by experiment those after)``; of the latter each with mean, half width and values."""
-    found: dict[str, dict[int, Path]] = defaultdict(dict)
-    before: dict[str, Any] = {}
-    for path in sorted(out.glob("*/after.json")):
-        experiment, _, seed = path.parent.name.rpartition("_")
-        found[experiment][int(seed)] = path
-        before = json.loads((path.parent / "before.json").read_text())
-    results = {}
-    for experiment in EXPERIMENTS:
-        if experiment in found:
-            measured = [json.loads(path.read_text()) for path in found[experiment].values()]
-            results[experiment] = {
-                "seeds": sorted(found[experiment]),
-                "n": measured[0]["n"],
-                **{
-                    f"{way} {name}": interval([figures[way][name] for figures in measured])
-                    for way in ("greedy", "sampled", "one_zoom")
-                    for name in measured[0][way]
-                },
-            }
-    return before, results
-
 
 def table(before: dict[str, Any], results: Results) -> str:
     """Markdown: best guesses, and then sampled replies."""
-    heads = ("seeds", *COLUMNS.values(), *(f"{COLUMNS[name]}, sampled" for name in SAMPLED))
-    lines = ["| training | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    heads = ("training", "seeds", *COLUMNS.values(), *(f"{COLUMNS[name]}, sampled" for name in SAMPLED))
+    rows = heading(heads)
     if before:
         for way, said in (("greedy", "none: the shipped policy"), ("one_zoom", "none: held to one zoom")):
             cells = [f"{before[way][column]:.3f}" for column in COLUMNS]
             cells += [f"{before['sampled'][column]:.3f}" if way == "greedy" else "–" for column in SAMPLED]
-            lines.append(f"| {said} | – | " + " | ".join(cells) + " |")
+            rows.append(line([said, "–", *cells]))
     for experiment, said in EXPERIMENTS.items():
         if experiment not in results:
-            lines.append(f"| {said} | not yet run |" + " |" * (len(heads) - 1))
+            rows.append(not_yet_run(said, heads))
             continue
         row, way = results[experiment], WAYS.get(experiment, "greedy")
         cells = [cell(row[f"{way} {column}"]) for column in COLUMNS]
         # with more turns than it was trained with, a policy's samples say nothing
         cells += [cell(row[f"sampled {column}"]) if way == "greedy" else "–" for column in SAMPLED]
-        lines.append(f"| {said} | {len(row['seeds'])} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append(line([said, str(len(row["seeds"])), *cells]))
+    return "\n".join(rows) + "\n"
 
 
 def read(out: Path) -> tuple[Any, str]:
     """Results of the runs in a folder with those before training, and their table."""
-    before, results = collect(out)
+    before: dict[str, Any] = next(iter(before_training(out).values()), {})
+    results = collect(out, EXPERIMENTS, ("greedy", "sampled", "one_zoom"))
     return {"before": before, "experiments": results}, table(before, results)
 
 
