@@ -11,7 +11,7 @@ from ...core.replies import parse_answer
 from ...core.rulings import Case
 from ...core.sameness import wanted_answers
 from .rows import Run, UnreadableInput
-from .verdicts import metrics_of, task_of
+from .samples import each_sample, metrics_of, task_of
 
 
 def is_samples(path: Path) -> bool:
@@ -57,25 +57,14 @@ def read_samples(path: Path) -> list[Case]:
         OSError: the file cannot be read.
         UnreadableInput: a line is damaged, or holds no text that answers.
     """
-    cases: dict[str, Case] = {}
-    with path.open("rb") as file:  # line by line: it holds every prompt
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                sample = json.loads(line)
-                task, text = task_of(path), sample.get("input", "")
-                key, answer = f"{task}/{sample['doc_id']}", parse_answer(_first_text(sample["filtered_resps"])).text
-                words = text if isinstance(text, str) else ""
-                cases[key] = _case(key, task, words, str(sample["target"]), answer, metrics_of(sample))
-            except UnreadableInput:
-                raise
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as damage:
-                raise UnreadableInput(
-                    f"{path}, line {number}, is not a sample of lmms-eval with a text for an answer "
-                    f"({type(damage).__name__}: {damage})"
-                ) from damage
-    return list(cases.values())
+    task = task_of(path)
+
+    def read(sample: Mapping[str, Any]) -> Case:
+        text, answer = sample.get("input", ""), parse_answer(_first_text(sample["filtered_resps"])).text
+        words = text if isinstance(text, str) else ""
+        return _case(f"{task}/{sample['doc_id']}", task, words, str(sample["target"]), answer, metrics_of(sample))
+
+    return list({case.key: case for case in each_sample(path, read)}.values())
 
 
 def _case(key: str, task: str, text: str, target: str, given: str, stock: Mapping[str, float]) -> Case:
