@@ -17,6 +17,7 @@ from ..methods.base import Sample
 from ..outside.image_files import ImageValue
 from ..outside.processors import vision_grid
 from .originals import Original, Originals
+from .patches import Patches
 from .rows import IMAGE, QUESTION, Row
 from .settings import Settings
 from .trajectory import Shared, Trajectory, tokenizer_of
@@ -44,7 +45,9 @@ class ErgoZoomLoop(AgentLoopBase):
                     f"verl has no way to write images into prompts of {self.config.actor_rollout_ref.model.path}; the "
                     "zoom needs a vision-language model with its processor"
                 )
-            grid = vision_grid(self.processor)
+            processor: Any = self.processor
+            grid = vision_grid(processor)
+            Patches.remember(processor.image_processor)
             tokenizer = tokenizer_of(self)
             known = tokenizer.get_vocab()
             end_of_message = tokenizer.convert_tokens_to_ids("<|im_end|>")
