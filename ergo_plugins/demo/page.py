@@ -21,6 +21,8 @@ from .course import Course, numbers, reduced, table_of, with_boxes
 Shown = tuple[Any, ...]
 """New values of the picture, both conversations, the table and the status line."""
 
+STYLE = "#numbers th { overflow-wrap: normal; word-break: keep-all }"
+"""Gradio would break the words in a table's head."""
 FONT = ("system-ui", "sans-serif")
 
 CACHE_S = (3600, 86400)
@@ -118,7 +120,7 @@ def serve(page: gr.Blocks, *, host: str, port: int, share: bool) -> None:
         OSError: the port is taken.
     """
     theme = gr.themes.Default(font=FONT, font_mono=("ui-monospace", "monospace"))  # of this machine: none is fetched
-    page.queue().launch(server_name=host, server_port=port, share=share, theme=theme, footer_links=[])
+    page.queue().launch(server_name=host, server_port=port, share=share, theme=theme, css=STYLE, footer_links=[])
 
 
 def _answered(path: str | None, question: str, choice: Choice, models: Models) -> Iterator[Shown]:
