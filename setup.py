@@ -49,6 +49,7 @@ setup(
             "playwright>=1.50",  # drives a real browser; the browser is the system's
             "pytest>=8",
             "pytest-timeout>=2",
+            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "types-PyYAML",
             "types-tqdm",

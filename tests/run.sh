@@ -14,20 +14,20 @@ pytest=("$bin/python" -m pytest --durations=15)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 
-# the processes of verl mostly wait for one another: all of its long runs go beside the rest. Ray would give its workers
-# the lowest priority, so that the longer half got what the other one left, and then a core stood idle
+# two processes share the tests, file by file, and a third trains: all of verl's long runs one after another, of which two at
+# once would fill the memory. Ray would give its workers the lowest priority, so that the longest of the three waits
 export RAY_worker_niceness=0
 log=$(mktemp)
-"${pytest[@]}" tests -m "$which and beside" > "$log" 2>&1 & beside=$!
-trap 'kill $beside 2>/dev/null || true' EXIT
-echo "Long tests of verl run beside the rest; what they print comes at the end, and until then stands in $log"
+"${pytest[@]}" tests/e2e -m "$which and training" > "$log" 2>&1 & trainings=$!
+trap 'kill $trainings 2>/dev/null || true' EXIT
+echo "Trainings run beside the rest; what they print comes at the end, and until then stands in $log"
 
 "$bin/ruff" format --check .
 "$bin/ruff" check .
 "$bin/mypy"
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
 failed=""
-"${pytest[@]}" tests -m "$which and not beside" || failed=yes
-wait $beside || failed=yes
+"${pytest[@]}" -n 2 --dist loadfile tests -m "$which and not training" || failed=yes
+wait $trainings || failed=yes
 cat "$log"
 [ -z "$failed" ]

@@ -47,7 +47,7 @@ class ErgoZoomLoop(AgentLoopBase):
                 )
             processor: Any = self.processor
             grid = vision_grid(processor)
-            Patches.remember(processor.image_processor)
+            Patches.remember(processor.image_processor, kept_mib=settings.images.kept_patches_mib)
             tokenizer = tokenizer_of(self)
             known = tokenizer.get_vocab()
             end_of_message = tokenizer.convert_tokens_to_ids("<|im_end|>")

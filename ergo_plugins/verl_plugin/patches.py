@@ -17,9 +17,6 @@ import torch
 from PIL import Image
 from transformers import BatchFeature
 
-KEPT_MIB = 1024
-"""Patches kept in a process of agent loops; a view of 1,280 visual tokens has 23 MiB."""
-
 _PARTS = ("pixel_values", "image_grid_thw")
 _Key = tuple[int, str]
 _Made = tuple[torch.Tensor, torch.Tensor]
@@ -35,7 +32,7 @@ class Patches:
         made: images that went through the processor.
     """
 
-    def __init__(self, image_processor: Any, *, kept_mib: float = KEPT_MIB) -> None:
+    def __init__(self, image_processor: Any, *, kept_mib: float) -> None:
         self.made = 0
         self._kept_bytes = kept_mib * 2**20
         self._preprocess = image_processor.preprocess
@@ -44,14 +41,14 @@ class Patches:
         self._lock = threading.RLock()  # an image may be collected, and so forgotten, while a thread holds it
 
     @classmethod
-    def remember(cls, image_processor: Any) -> None:
-        """From now on this processor knows views it has seen.
+    def remember(cls, image_processor: Any, *, kept_mib: float) -> None:
+        """From now on this processor knows views it has seen, the latest up to a limit.
 
         A second call changes nothing, nor does one for a processor that makes other things than patches and grids.
         """
         is_one = isinstance(getattr(image_processor.preprocess, "__self__", None), cls)
         if not is_one and set(image_processor.model_input_names) == set(_PARTS):
-            image_processor.preprocess = cls(image_processor).preprocess
+            image_processor.preprocess = cls(image_processor, kept_mib=kept_mib).preprocess
 
     def preprocess(self, images: Any, *args: Any, **kwargs: Any) -> BatchFeature:
         """See `BaseImageProcessor.preprocess` of transformers."""

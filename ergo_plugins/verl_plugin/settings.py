@@ -21,10 +21,13 @@ class ImagesConfig:
     Attributes:
         max_megapixels: a larger original stops the run; it would take the memory of many others.
         kept_megapixels: decoded originals kept in a process after their last use, 3 bytes a pixel.
+        kept_patches_mib: pixel patches of views kept in a process, for the rollouts that share them. A view of 640
+            visual tokens has 12 MiB, and those of the prompts that a process plays at once should find room.
     """
 
     max_megapixels: float = 200.0
     kept_megapixels: float = 200.0
+    kept_patches_mib: float = 512.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize(
     ("client", "shape"),
-    [(STOCK, "hr8k"), (ASYNC, "tiny"), (SINGLE, "tiny"), (ZOOM, "hr8k")],
-    ids=["openai", "async_openai", "single_pass", "zoom"],
+    [
+        pytest.param(STOCK, "tiny", id="openai", marks=pytest.mark.slow),
+        pytest.param(ASYNC, "tiny", id="async_openai"),
+        pytest.param(SINGLE, "tiny", id="single_pass", marks=pytest.mark.slow),
+        pytest.param(ZOOM, "hr8k", id="zoom"),
+    ],
 )
 def test_a_client_answers_documents_of_a_stock_task(client: Client, shape: str, tmp_path: Path) -> None:
     files = [str(file) for file in images(tmp_path, "tiny")]

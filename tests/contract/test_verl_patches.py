@@ -39,7 +39,7 @@ def as_verl_asks(of: Any, images: list[Image.Image]) -> Any:
 @pytest.mark.parametrize("model", MODELS)
 def test_trajectories_get_what_the_processor_gives_them(model: str) -> None:
     stock, ours = processor(model), processor(model)
-    Patches.remember(ours.image_processor)
+    Patches.remember(ours.image_processor, kept_mib=64)
     memory: Patches = ours.image_processor.preprocess.__self__
     whole, crop, other, large = views((112, 112), (112, 112), (56, 140), (300, 200))
     seen = set()
@@ -54,7 +54,7 @@ def test_trajectories_get_what_the_processor_gives_them(model: str) -> None:
 
 def test_other_settings_are_other_patches_and_other_inputs_go_to_the_processor() -> None:
     stock, ours = (processor("policy").image_processor for _ in range(2))
-    Patches.remember(ours)
+    Patches.remember(ours, kept_mib=64)
     memory: Patches = ours.preprocess.__self__
     (image,) = views((200, 200))
     for kwargs in ({}, {"do_rescale": False}, {"do_normalize": False}):
@@ -95,7 +95,7 @@ def test_threads_that_ask_at_once_share_one_making() -> None:
         return preprocess(*args, **kwargs)
 
     ours.preprocess = slow
-    memory = Patches(ours)
+    memory = Patches(ours, kept_mib=64)
     images = views((112, 112), (112, 112))
 
     def ask(number: int) -> Any:
@@ -121,7 +121,7 @@ def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
         return preprocess(*args, **kwargs)
 
     ours.preprocess = failing
-    memory = Patches(ours)
+    memory = Patches(ours, kept_mib=64)
     images = views((112, 112))
     with pytest.raises(MemoryError, match="no room"):
         memory.preprocess(images, return_tensors="pt")
@@ -131,9 +131,9 @@ def test_a_failure_reaches_all_who_wait_and_is_not_kept() -> None:
 
 def test_remembering_twice_is_remembering_once() -> None:
     ours = processor("policy").image_processor
-    Patches.remember(ours)
+    Patches.remember(ours, kept_mib=64)
     remembered = ours.preprocess
-    Patches.remember(ours)
+    Patches.remember(ours, kept_mib=64)
     assert ours.preprocess == remembered
 
 

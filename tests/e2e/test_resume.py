@@ -13,26 +13,26 @@ import pytest
 
 from tests.e2e.lmms_runs import OFFLINE, POLICY, ROOT, Run, journal_entries, lmms_eval, lmms_eval_command, make_panels
 
-SAMPLES = 40
+SAMPLES = 24
 
 
 @pytest.fixture(scope="module")
-def forty_panels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_panels(tmp_path_factory.mktemp("forty"), samples=SAMPLES)
+def panels_to_resume(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_panels(tmp_path_factory.mktemp("panels_to_resume"), samples=SAMPLES)
 
 
 @pytest.fixture(scope="module")
-def unbroken(forty_panels: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return lmms_eval("ergo_hf", forty_panels, tmp_path_factory.mktemp("unbroken"), model=POLICY)
+def unbroken(panels_to_resume: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return lmms_eval("ergo_hf", panels_to_resume, tmp_path_factory.mktemp("unbroken"), model=POLICY)
 
 
-def test_killed_and_continued(forty_panels: Path, unbroken: Run, tmp_path: Path) -> None:
+def test_killed_and_continued(panels_to_resume: Path, unbroken: Run, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
-    _run_until_killed(lmms_eval_command("ergo_hf", forty_panels, tmp_path, model=POLICY), journal, at_least=8)
+    _run_until_killed(lmms_eval_command("ergo_hf", panels_to_resume, tmp_path, model=POLICY), journal, at_least=8)
     finished_before = len(journal_entries(_without_torn_line(journal)))
     assert 8 <= finished_before < SAMPLES
 
-    continued = lmms_eval("ergo_hf", forty_panels, tmp_path, model=POLICY)
+    continued = lmms_eval("ergo_hf", panels_to_resume, tmp_path, model=POLICY)
 
     assert continued.exit_code == 0, continued.log
     assert f"{finished_before}/{SAMPLES}" in continued.log, "the progress bar starts where the first run stopped"

@@ -37,7 +37,7 @@ def follows(folder: Path, steps: range) -> float:
 
 
 @pytest.mark.slow  # a quarter of an hour: how soon it learns varies by seed, and fewer steps would be dice
-@pytest.mark.beside
+@pytest.mark.training
 @pytest.mark.timeout(1800)
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
     """By lot a direction follows the mark in one of four looks; over three steps the standard error is .03 at most."""

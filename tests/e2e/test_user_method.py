@@ -122,7 +122,7 @@ def test_a_server_is_asked_with_its_three_images(installed: Path, panels: Path, 
     assert [[part["type"] for part in content].count("image_url") for content in asked] == [3] * 12
 
 
-@pytest.mark.beside
+@pytest.mark.training
 def test_verl_trains_a_step_and_logs_its_parts(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

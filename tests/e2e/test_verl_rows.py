@@ -97,7 +97,7 @@ def trained(rows: Path, folder: Path, form: str) -> tuple[dict[str, Any], dict[s
     return step, read(folder / "validated" / "0.jsonl"), read(folder / "rollouts" / "1.jsonl")
 
 
-@pytest.mark.beside
+@pytest.mark.training
 def test_rows_with_pixels_earn_what_rows_with_paths_earn(tmp_path: Path) -> None:
     _, by_path, by_pixel = trained(make_rows(tmp_path) / "train.parquet", tmp_path / "run", "pixels")
     assert len(by_path) == ROWS

@@ -26,7 +26,7 @@ from tests.e2e.verl_runs import ROOT, TINY, change_rows, make_rows, verl
 PARTS = ("region", "box", "accuracy", "format", "zoomed", "area_ratio", "visual_tokens", "judge_calls", "judge_errors")
 
 
-@pytest.mark.beside
+@pytest.mark.training
 @pytest.mark.timeout(2400)
 def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: Path) -> None:
     make_rows(tmp_path, 20)
@@ -34,12 +34,13 @@ def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: 
     settings = (
         "data.train_batch_size=4",
         "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+        *("trainer.save_freq=1", "trainer.test_freq=2", "trainer.val_before_train=false"),
         f"trainer.validation_data_dir={tmp_path / 'validated'}",
     )
-    printed = train("train", tmp_path, *settings, STEPS=4, KILL_AT=2)
-    assert "Killed verl at the checkpoint of step 2" in printed
+    printed = train("train", tmp_path, *settings, STEPS=2, KILL_AT=1)
+    assert "Killed verl at the checkpoint of step 1" in printed
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["steps"] == [1, 2, 3, 4]
+    assert summary["steps"] == [1, 2]
     assert summary["log_probabilities"]["pearson_min"] >= 0.9999
     assert summary["validation"]["last"]["reward"] > 2
     assert set(summary["parts"]["last"]) >= set(PARTS)
@@ -54,18 +55,18 @@ def test_the_tiny_recipe_is_killed_resumed_merged_evaluated_and_shown(tmp_path: 
     assert evaluation["zoom_success"] > 0.5
     assert (tmp_path / "report.html").exists()
 
-    (logged,) = (step for step in metrics if step.get("training/global_step") == 4)
+    (logged,) = (step for step in metrics if step.get("training/global_step") == 2)
     rollouts = read_rollouts(tmp_path / "rollouts")
     assert (len(rollouts.rows), rollouts.notes) == (32, [])
     for part in ("region", "box", "accuracy", "format", "visual_tokens"):
         mean = sum(row.metrics[part] for row in rollouts.rows) / 32
         assert mean == pytest.approx(logged[f"ergo/{part}"], abs=1e-6), part
     assert sum(row.metrics["reward"] for row in rollouts.rows) / 32 == pytest.approx(logged["critic/rewards/mean"])
-    dumped = [json.loads(line) for line in (tmp_path / "rollouts" / "4.jsonl").read_text().splitlines()]
+    dumped = [json.loads(line) for line in (tmp_path / "rollouts" / "2.jsonl").read_text().splitlines()]
     assert all(row.outcome.turns[-1].reply in line["output"] for row, line in zip(rollouts.rows, dumped, strict=True))
     html = (tmp_path / "rollouts.html").read_text(encoding="utf-8")
     assert html.count("<img ") == 64
-    validated = read_rollouts(tmp_path / "validated", 4)
+    validated = read_rollouts(tmp_path / "validated", 2)
     assert {row.task for row in validated.rows} == {"panels"}
     assert all(row.correct is not None and set(row.previews) == {"look", "answer"} for row in validated.rows)
 
@@ -81,7 +82,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_rows(tmp_path_factory.mktemp("rows"))
 
 
-@pytest.mark.beside
+@pytest.mark.training
 def test_a_judge_behind_a_url_decides_and_its_parts_add_up(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(lambda number, *_: 500 if number % 5 == 0 else "<answer>A</answer>") as judge:
         run = verl(
@@ -126,7 +127,7 @@ def fails_for_a_quarter(number: int, _: str, images: list[Image.Image]) -> Any:
 
 
 @pytest.mark.slow  # that a loss ends a run is seen by default in the validation of the next one
-@pytest.mark.beside
+@pytest.mark.training
 def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: Path, tmp_path: Path) -> None:
     with JudgeServer(fails_for_a_quarter) as judge:
         run = verl(
@@ -147,7 +148,7 @@ def test_a_judge_that_fails_for_some_crops_ends_the_run_and_scores_nobody(rows: 
     assert run.trained == []
 
 
-@pytest.mark.beside
+@pytest.mark.training
 def test_a_share_may_be_lost_in_training_and_nothing_in_validation(rows: Path, tmp_path: Path) -> None:
     """Stock verl counts a validation sample that failed as a wrong answer."""
     damaged = tmp_path / "damaged.png"
@@ -212,7 +213,7 @@ def test_verls_own_generative_reward_model_is_asked(rows: Path, tmp_path: Path) 
     assert step["ergo/lost_prompts"] == 0
 
 
-@pytest.mark.beside
+@pytest.mark.training
 def test_verls_tool_loop_and_naive_manager(tmp_path: Path) -> None:
     prompts = str(ROOT / "recipes/tiny/prompts.yaml")
     data = make_rows(tmp_path, 12, "--agent", "tool_agent", "--coarse-tokens", "16", "--prompts", prompts)

@@ -116,7 +116,7 @@ def test_a_server_cannot_leave_the_newline_out_and_says_so() -> None:
 
 
 @pytest.mark.slow  # the rule inside a step of verl is held, by default, where a policy learns by it
-@pytest.mark.beside
+@pytest.mark.training
 def test_verl_trains_a_step_with_the_group_rule(tmp_path: Path) -> None:
     """The tiny policy knows no tool: what is shown is that the step is taken inside verl, and logged."""
     run = verl(
