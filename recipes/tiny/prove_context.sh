@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Does a policy learn to expect what it cannot see, and which part of the reward does what? Runs of train_context.sh, measured
-# on 1,024 held-out scenes. JOBS=2 at a time took half an hour on 2 cores, with 8 GB each; finished runs are kept.
+# on 1,024 held-out scenes. JOBS=2 at a time took twenty minutes on 2 cores, with 8 GB each; finished runs are kept.
 #   bash recipes/tiny/prove_context.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=40 SCENES=1024, in OUT=runs/prove_context
 set -euo pipefail
 cd "$(dirname "$0")/../.."

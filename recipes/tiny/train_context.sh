@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Can a small policy learn from landmarks where to look for what it cannot see? GRPO with ERGO's reward in stock verl on a
-# CPU, then what it does in scenes it has not seen. Two runs beside each other took half an hour on 2 cores; 8 GB each.
+# CPU, then what it does in scenes it has not seen. Two runs beside each other took twenty minutes on 2 cores; 8 GB each.
 #   bash recipes/tiny/train_context.sh [verl settings]    STEPS=40 SCENES=1024, results in OUT=runs/tiny_context
 # TARGET=visible trains on scenes that show where patterns are. Killed, it goes on where it stopped; FRESH=1 begins anew.
 # What else can be set stands in recipes/tiny/grpo.sh.
