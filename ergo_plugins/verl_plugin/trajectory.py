@@ -24,8 +24,8 @@ from .rows import Row
 from .settings import Settings
 from .stop_strings import stop_parameters
 
-KEPT_PROMPTS = 256
-"""Tokenised first messages kept in a process: more than there are prompts between their first and last rollout."""
+KEPT_MESSAGES = 1024
+"""Tokenised messages kept in a process: more than there are of prompts between their first and last rollout."""
 
 
 def tokenizer_of(loop: AgentLoopBase) -> PreTrainedTokenizerBase:
@@ -35,7 +35,7 @@ def tokenizer_of(loop: AgentLoopBase) -> PreTrainedTokenizerBase:
 
 @dataclass(slots=True)
 class Tokenised:
-    """Tokens of first messages, each made once: a processor takes its time, and the rollouts of a prompt share them."""
+    """Tokens of messages, each made once: a processor takes its time, and the rollouts of a prompt share them."""
 
     kept: OrderedDict[Hashable, asyncio.Task[list[int]]] = field(default_factory=OrderedDict)
 
@@ -44,7 +44,7 @@ class Tokenised:
         task = self.kept.get(key)
         if task is None or (task.done() and task.exception()):
             task = self.kept[key] = asyncio.create_task(make())
-            if len(self.kept) > KEPT_PROMPTS:
+            if len(self.kept) > KEPT_MESSAGES:
                 self.kept.popitem(last=False)
         return list(await asyncio.shield(task))
 
@@ -64,7 +64,7 @@ class Shared:
     strays: frozenset[int]
     end_of_message: int
     end_ids: frozenset[int]
-    first_messages: Tokenised = field(default_factory=Tokenised)
+    messages: Tokenised = field(default_factory=Tokenised)
     systems_told: set[str] = field(default_factory=set)
 
 
@@ -127,7 +127,7 @@ class Trajectory:
         self.messages.append(_user(turn))
         self.images.extend(turn.images)
         messages, images = list(self.messages), list(self.images)
-        self.tokens = await self.shared.first_messages.get(
+        self.tokens = await self.shared.messages.get(
             _words_and_sizes(turn),
             lambda: self.loop.ct_build_initial_tokens(messages, images=images),
         )
@@ -141,16 +141,32 @@ class Trajectory:
         if self.tokens[-1] not in self.shared.end_ids:  # cut at a stop string or a cap
             self._end_message()
         following = [*self.messages, _user(turn)]
-        merged, mask, log_probs = await self.loop.ct_merge_context_msg(
-            self.messages, following, self.tokens, self.mask, self.log_probs
-        )
-        if len(mask) >= room:
+        # verl makes them from the message alone, and what joins it to the tokens before from the last of these
+        key = self.tokens[-1], _words_and_sizes(turn)
+        appended = await self.shared.messages.get(key, lambda: self._appended(following))
+        if len(self.mask) + len(appended) >= room:
             return False
-        kept = merged.token_ids, mask, log_probs
+        log_probs = None if self.log_probs is None else [*self.log_probs, *([0.0] * len(appended))]
+        kept = [*self.tokens, *appended], [*self.mask, *([0] * len(appended))], log_probs
         self.tokens, self.mask, self.log_probs = kept if turn.on_new_line else self._without_newline(*kept)
         self.messages = following
         self.images.extend(turn.images)
         return True
+
+    async def _appended(self, following: list[dict[str, Any]]) -> list[int]:
+        """The tokens that verl puts behind those that stand, for the last of these messages.
+
+        Raises:
+            ValueError: it would change what stands, which was sampled just so.
+        """
+        standing = list(self.tokens)
+        merged, _, _ = await self.loop.ct_merge_context_msg(self.messages, following, standing, [])
+        if merged.token_ids[: len(standing)] != standing:
+            raise ValueError(
+                f"{self.row.name}: verl's token builder for {self.loop.config.actor_rollout_ref.model.path} changes "
+                "sampled tokens where the next message begins; the zoom wants one that appends, as Qwen's do"
+            )
+        return list(merged.token_ids[len(standing) :])
 
     def _without_newline(
         self, tokens: list[int], mask: list[int], log_probs: list[float] | None

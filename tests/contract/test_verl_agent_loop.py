@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,43 @@ def test_the_rollouts_of_a_prompt_share_one_decode_and_one_prompt(tmp_path: Path
     outputs = made.run(panel_row(tmp_path), count=8)
     assert {output.extra_fields["ergo_decodes"] for output in outputs} == {1}
     assert len({tuple(output.prompt_ids) for output in outputs}) == 1
+
+
+def test_verl_makes_the_tokens_of_each_message_once_for_all_rollouts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = bench(LOOK + END, ANSWER + END)
+    asked: list[str] = []
+
+    def counted(name: str) -> Any:
+        stock = getattr(ErgoZoomLoop, name)
+
+        def count(loop: Any, *given: Any, **more: Any) -> Any:
+            asked.append(name)
+            return stock(loop, *given, **more)
+
+        return count
+
+    for name in ("ct_build_initial_tokens", "ct_merge_context_msg"):
+        monkeypatch.setattr(ErgoZoomLoop, name, counted(name))
+    outputs = made.run(panel_row(tmp_path), count=8)
+    assert asked == ["ct_build_initial_tokens", "ct_merge_context_msg"]
+    for output in outputs:
+        assert output.response_ids == outputs[0].response_ids
+        assert output.response_mask == outputs[0].response_mask
+        assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
+
+
+def test_a_builder_that_changes_what_was_sampled_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = ErgoZoomLoop.ct_merge_context_msg
+
+    async def trims(loop: Any, *given: Any) -> Any:
+        merged, *rest = await stock(loop, *given)
+        return replace(merged, token_ids=merged.token_ids[1:]), *rest
+
+    monkeypatch.setattr(ErgoZoomLoop, "ct_merge_context_msg", trims)
+    with pytest.raises(ValueError, match=r"panels 7: verl's token builder for .* changes sampled tokens"):
+        bench(LOOK + END, ANSWER + END).run(panel_row(tmp_path))
 
 
 def test_little_travels_beyond_tokens(tmp_path: Path) -> None:
