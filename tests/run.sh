@@ -14,20 +14,22 @@ pytest=("$bin/python" -m pytest --durations=15)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 
-# two processes share the tests, file by file, and a third trains: all of verl's long runs one after another, of which two at
-# once would fill the memory. Ray would give its workers the lowest priority, so that the longest of the three waits
+# one process lets policies learn, two more share the other tests, file by file, and then one of them has verl train a step:
+# two of verl's runs at once fit the memory, three do not. Ray would give its workers the lowest priority, so that the
+# longest of all waits
 export RAY_worker_niceness=0
 log=$(mktemp)
-"${pytest[@]}" tests/e2e -m "$which and training" > "$log" 2>&1 & trainings=$!
-trap 'kill $trainings 2>/dev/null || true' EXIT
-echo "Trainings run beside the rest; what they print comes at the end, and until then stands in $log"
+"${pytest[@]}" tests/e2e -m "$which and learning" > "$log" 2>&1 & learning=$!
+trap 'kill $learning 2>/dev/null || true' EXIT
+echo "Policies learn beside the rest; what those tests print comes at the end, and until then stands in $log"
 
 "$bin/ruff" format --check .
 "$bin/ruff" check .
 "$bin/mypy"
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
 failed=""
-"${pytest[@]}" -n 2 --dist loadfile tests -m "$which and not training" || failed=yes
-wait $trainings || failed=yes
+"${pytest[@]}" -n 2 --dist loadfile tests -m "$which and not learning and not training" || failed=yes
+"${pytest[@]}" tests/e2e -m "$which and training" || failed=yes
+wait $learning || failed=yes
 cat "$log"
 [ -z "$failed" ]

@@ -17,7 +17,7 @@ from ergo_plugins.core.geometry import Box, Size, VisionGrid
 from tests.e2e.lmms_runs import OFFLINE, ROOT, TINY_ZOOM, journal_entries
 
 SAMPLES, SCENES, STEPS = 8, 256, 6
-pytestmark = pytest.mark.training
+pytestmark = pytest.mark.learning
 
 ERGO = [sys.executable, "-m", "ergo_plugins.cli"]
 

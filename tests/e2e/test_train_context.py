@@ -37,7 +37,7 @@ def follows(folder: Path, steps: range) -> float:
     return fmean(said[str(step)]["by_the_mark"] for step in steps)
 
 
-@pytest.mark.training
+@pytest.mark.learning
 @pytest.mark.timeout(1800)
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
     """By lot a direction follows the mark in one of four looks; over three steps the standard error is .03 at most."""

@@ -29,7 +29,7 @@ def measured(folder: Path, when: str) -> dict[str, Any]:
     return found["colour"]
 
 
-@pytest.mark.training
+@pytest.mark.learning
 @pytest.mark.timeout(1600)
 def test_overlaps_grow_and_the_report_shows_the_boxes(trained: Path) -> None:
     before, after = (measured(trained, when)["sampled"] for when in ("before", "after"))

@@ -28,7 +28,7 @@ def measured(folder: Path, when: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.training
+@pytest.mark.learning
 @pytest.mark.timeout(1800)
 def test_it_learns_to_look_at_what_is_asked(trained: Path) -> None:
     before, after = (measured(trained, when) for when in ("before", "after"))

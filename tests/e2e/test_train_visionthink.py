@@ -29,7 +29,7 @@ def measured(folder: Path, when: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.training
+@pytest.mark.learning
 @pytest.mark.timeout(1800)
 def test_it_learns_to_ask_where_it_must_and_not_where_it_need_not(trained: Path) -> None:
     before, after = (measured(trained, when) for when in ("before", "after"))
@@ -56,7 +56,7 @@ def last_step(folder: Path) -> dict[str, float]:
     return next(data for line in reversed(lines) if "training/global_step" in (data := json.loads(line)["data"]))
 
 
-@pytest.mark.training
+@pytest.mark.learning
 def test_the_group_rule_acts_on_what_the_step_trains_on(trained: Path) -> None:
     """.1 is taken for asking where .8 of a prompt's direct answers are right, and for not asking elsewhere."""
     groups = defaultdict(list)
