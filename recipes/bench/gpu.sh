@@ -4,14 +4,14 @@
 #   bash recipes/bench/gpu.sh [--rehearse]    in OUT=runs/bench/gpu, with PYTHON=python of an environment that has all
 # --rehearse goes the same way on a CPU, smaller, so that only the card is new. A part that fails keeps none from being
 # tried; what failed is said at the end, and by the exit code.
-set -uo pipefail
+set -euo pipefail
 cd "$(dirname "$0")/../.."
 case ${1:-} in "" | --rehearse) rehearse=${1:-} ;; *) echo "Usage: bash recipes/bench/gpu.sh [--rehearse], not: $*" >&2; exit 1 ;; esac
 out=${OUT:-runs/bench/gpu}
 python=${PYTHON:-python}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false VLLM_NO_USAGE_STATS=1
 mkdir -p "$out"
-"$python" - "$out/card.json" ${rehearse:+rehearse} <<'PYTHON' || exit 1
+"$python" - "$out/card.json" ${rehearse:+rehearse} <<'PYTHON'
 import importlib.metadata as installed
 import json
 import sys
