@@ -12,7 +12,7 @@ python=${PYTHON:-python}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 TOKENIZERS_PARALLELISM=false VLLM_NO_USAGE_STATS=1
 mkdir -p "$out"
 "$python" - "$out/card.json" ${rehearse:+rehearse} <<'PYTHON'
-import importlib.metadata as installed
+import importlib
 import json
 import sys
 
@@ -24,8 +24,8 @@ card = torch.cuda.get_device_properties(0) if torch.cuda.is_available() else Non
 found = {
     "card": card.name if card else None,
     "memory_gib": card.total_memory / 2**30 if card else None,
-    "driver": torch.version.cuda,
-    **{name: installed.version(name) for name in ("torch", "transformers", "vllm", "verl", "ray")},
+    "cuda": torch.version.cuda,
+    **{name: importlib.import_module(name).__version__ for name in ("torch", "transformers", "vllm", "verl", "ray")},
 }
 print(json.dumps(found, indent=2), file=open(sys.argv[1], "w"))
 PYTHON
