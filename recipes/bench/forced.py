@@ -84,14 +84,16 @@ class ForcedEngine(VLLMEngine):
         super().close()
         del self._llm  # or it shuts down once more, when the interpreter has forgotten how
 
-    async def reply_to(self, prompt_ids: list[int], images: list[Image.Image], turn: Turn) -> tuple[Reply, list[int]]:
+    async def reply_to(
+        self, prompt_ids: list[int], images: list[Image.Image], turn: Turn, **told: Any
+    ) -> tuple[Reply, list[int]]:
         gate = self._gate
         if gate is None:
-            return await super().reply_to(prompt_ids, images, turn)
+            return await super().reply_to(prompt_ids, images, turn, **told)
         if len(images) > 1:
             await asyncio.wait_for(gate.opened.wait(), GATE_LIMIT_S)  # one that failed never passes
         try:
-            return await super().reply_to(prompt_ids, images, turn)
+            return await super().reply_to(prompt_ids, images, turn, **told)
         finally:
             if len(images) == 1:
                 gate.passed()
@@ -146,10 +148,10 @@ class _Forced:
     def __init__(self, llm: Any, token_ids: list[int]) -> None:
         self._llm, self._token_ids, self.reuse = llm, token_ids, True
 
-    def generate(self, prompt: Any, sampling: Any, *, request_id: str) -> AsyncIterator[Any]:
+    def generate(self, prompt: Any, sampling: Any, **request: Any) -> AsyncIterator[Any]:
         sampling.ignore_eos, sampling.allowed_token_ids = True, self._token_ids
         sampling.skip_reading_prefix_cache = not self.reuse
-        replies: AsyncIterator[Any] = self._llm.generate(prompt, sampling, request_id=request_id)
+        replies: AsyncIterator[Any] = self._llm.generate(prompt, sampling, **request)
         return replies
 
     def shutdown(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from ergo_plugins.core.geometry import Size, VisionGrid
 from ergo_plugins.core.outcome import Outcome, Shown, TurnRecord
 from ergo_plugins.core.questions import split_question
 from ergo_plugins.core.turns import Reply, Turn, play
+from ergo_plugins.engines.vllm import VLLMEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
 from recipes.bench import full_size
 from recipes.bench.engine import Measured, work
 from recipes.bench.floor import Floor, Rates, Shape, Work
-from recipes.bench.forced import pointing
+from recipes.bench.forced import ForcedEngine, pointing
 from recipes.bench.plays import BOX_SIDE, short_prompts
 
 SMALL = Shape(
@@ -127,3 +129,10 @@ def test_what_a_sample_asked_for() -> None:
     assert found.first_turn_cached(block_tokens=16) == (48, 64)
     assert found.first_turn_cached(block_tokens=32) == (48, 64)
     assert (found.latency_s(50), found.latency_s(95)) == (2.0, 2.0)
+
+
+def test_the_forced_engine_takes_all_that_the_engine_hands_over() -> None:
+    handed = inspect.signature(VLLMEngine.reply_to).parameters
+    for name, parameter in handed.items():
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+            inspect.signature(ForcedEngine.reply_to).bind(None, [], [], None, **{name: None})
