@@ -27,20 +27,19 @@ def finished(out: Path, measured: str = "after.json") -> dict[str, dict[int, Pat
     return found
 
 
-def collect(out: Path, experiments: Iterable[str], ways: Sequence[str], measured: str = "after.json") -> Results:
+def collect(out: Path, experiments: Iterable[str], ways: Sequence[str]) -> Results:
     """Figures of finished runs, in the order of ``experiments``.
 
     Args:
         out: folder of the runs.
         experiments: names; those that were not run are left out.
-        ways: keys of ``measured`` whose figures are taken, each named ``WAY FIGURE``.
-        measured: a file of JSON in each run's folder.
+        ways: keys of ``after.json`` whose figures are taken, each named ``WAY FIGURE``.
     """
-    found = finished(out, measured)
+    found = finished(out)
     results = {}
     for experiment in experiments:
         if experiment in found:
-            runs = [json.loads((folder / measured).read_text()) for folder in found[experiment].values()]
+            runs = [json.loads((folder / "after.json").read_text()) for folder in found[experiment].values()]
             figures = {
                 f"{way} {name}": interval([run[way][name] for run in runs]) for way in ways for name in runs[0][way]
             }

@@ -29,6 +29,10 @@ class ImagesConfig:
     kept_megapixels: float = 200.0
     kept_patches_mib: float = 512.0
 
+    def __post_init__(self) -> None:
+        if not self.kept_patches_mib >= 0:
+            raise ValueError(f"kept_patches_mib is 0 or more, got {self.kept_patches_mib}")
+
 
 @dataclass(frozen=True, slots=True)
 class TrainerConfig:

@@ -73,19 +73,20 @@ def random_model(folder: Path) -> Path:
 def rows(folder: Path) -> Path:
     """Panels as rows of training; the folder with both files."""
     panels, data = folder / "panels", folder / "data"
-    python(f"-m ergo_plugins.panels.make_data --split train --samples {ROWS} --out {panels}")
-    python(f"-m ergo_plugins.cli data panels {panels}/train.parquet --out {data} --need-box --validation 4")
+    python("-m", "ergo_plugins.panels.make_data", "--split", "train", "--samples", ROWS, "--out", panels)
+    made = ("data", "panels", panels / "train.parquet", "--out", data, "--need-box", "--validation", 4)
+    python("-m", "ergo_plugins.cli", *made)
     return data
 
 
-def python(words: str) -> str:
+def python(*words: object) -> str:
     """Run this Python from the root of the checkout; what it printed.
 
     Raises:
         CalledProcessError: it failed.
     """
     return subprocess.run(
-        [sys.executable, *words.split()],
+        [sys.executable, *map(str, words)],
         cwd=ROOT,
         check=True,
         env={**os.environ, **OFFLINE},
@@ -127,8 +128,8 @@ def train(folder: Path, recipe: Path, data: Path, settings: Sequence[str], envir
 
 def planned_gib(recipe: Path, model: Path, settings: Sequence[str]) -> float:
     """The most that the plan gives the trainer's own process in a phase of its own."""
-    words = " ".join((str(recipe), f"actor_rollout_ref.model.path={model}", *settings))
-    plan = json.loads(python(f"-m ergo_plugins.cli plan {words} --json"))
+    given = (recipe, f"actor_rollout_ref.model.path={model}", *settings)
+    plan = json.loads(python("-m", "ergo_plugins.cli", "plan", *given, "--json"))
     phases = {phase["name"]: sum(part["gib"] for part in phase["parts"]) for phase in plan["phases"]}
     return max(gib for name, gib in phases.items() if name != "rollout")
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("client", "shape"),
     [
-        pytest.param(STOCK, "tiny", id="openai", marks=pytest.mark.slow),
+        pytest.param(STOCK, "hr8k", id="openai", marks=pytest.mark.slow),
         pytest.param(ASYNC, "tiny", id="async_openai"),
         pytest.param(SINGLE, "tiny", id="single_pass", marks=pytest.mark.slow),
         pytest.param(ZOOM, "hr8k", id="zoom"),

@@ -17,6 +17,7 @@ from verl.utils.tokenizer import build_multimodal_processor_inputs
 
 from ergo_plugins.verl_plugin.agent_loop import ErgoZoomLoop
 from ergo_plugins.verl_plugin.patches import Patches
+from ergo_plugins.verl_plugin.settings import Settings
 from tests.contract.verl_parts import TINY, Bench, ScriptedPolicy, panel_row, tiny, tokenizer_and_processor
 
 MODELS = ("policy", "egm_policy_qwen3")
@@ -150,3 +151,15 @@ def test_the_loop_hands_all_rollouts_of_a_prompt_one_first_view(tmp_path: Path) 
         as_verl_asks(made.processor, output.multi_modal_data["images"])
     assert len(outputs) == 8
     assert memory.made == 2, "the view and the crop that all eight asked for"
+
+
+def test_what_is_kept_is_bounded_by_a_number_from_0_on() -> None:
+    with pytest.raises(ValueError, match=r"kept_patches_mib is 0 or more, got -1"):
+        Settings.read({"images": {"kept_patches_mib": -1}}, "ergo")
+    ours = processor("policy").image_processor
+    memory = Patches(ours, kept_mib=0)
+    (image,) = views((112, 112))
+    for made in (1, 2):
+        memory.preprocess([image], return_tensors="pt")
+        assert memory.made == made
+    assert not memory._sizes
