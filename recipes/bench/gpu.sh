@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All that is to be said of a GPU, on one card of 80 GB, with nothing fetched: the engine's table, the tests that need a
-# card, two steps of training and their memory beside the plan. 8 minutes wanted; not yet run.
+# card, two steps of training and their memory beside the plan. 8 minutes wanted; on a GPU not yet run.
 #   bash recipes/bench/gpu.sh [--rehearse]    in OUT=runs/bench/gpu, with PYTHON=python of an environment that has all
 # --rehearse goes the same way on a CPU, smaller, so that only the card is new. A part that fails keeps none from being
 # tried; what failed is said at the end, and by the exit code.
