@@ -12,6 +12,7 @@ import torch
 from verl.workers.rollout.replica import TokenOutput
 
 from .chat_server import serve_chat
+from .prefill import places, read_once
 from .sampling import Seeds, sampling
 
 QUIET_S = 0.02
@@ -124,13 +125,13 @@ class HFServer:
     @torch.inference_mode()
     def _generate(self, requests: list[_Request]) -> list[TokenOutput]:
         kind = requests[0].kind
-        inputs = self._inputs(requests)
         sampled = kind.temperature > 0
         draws = None
         if sampled:
             seeds = [request.seed for request in requests]
             draws = sampling(seeds, temperature=kind.temperature, top_p=kind.top_p, top_k=kind.top_k)
         with self._weights:
+            inputs = self._read(requests)
             generated = self.model.generate(
                 **inputs,
                 max_new_tokens=kind.max_tokens,
@@ -160,6 +161,14 @@ class HFServer:
             )
         return outputs
 
+    def _read(self, requests: list[_Request]) -> dict[str, Any]:
+        """What ``generate`` continues; prompts with images that come several times are read here, once each."""
+        keys = [(tuple(request.prompt_ids), *map(_key, request.images)) for request in requests]
+        order, firsts = places(keys)
+        if len(firsts) == len(requests) or not any(request.images for request in requests):
+            return self._inputs(requests)
+        return read_once(self.model, self._inputs([requests[first] for first in firsts]), order)
+
     def _inputs(self, requests: list[_Request]) -> dict[str, torch.Tensor]:
         """Prompts padded on the left, and the pixels of all images in order."""
         longest = max(len(request.prompt_ids) for request in requests)
@@ -173,10 +182,8 @@ class HFServer:
 
     def _pixels(self, images: list[Any]) -> dict[str, torch.Tensor]:
         """What the image processor makes of all images in order; of equal ones, as rollouts of a prompt share, once."""
-        places: dict[tuple[tuple[int, int], bytes], int] = {}
-        order = [places.setdefault((image.size, image.tobytes()), len(places)) for image in images]
-        first = {place: image for place, image in reversed(list(zip(order, images, strict=True)))}
-        made = self.processor.image_processor(images=[first[i] for i in range(len(places))], return_tensors="pt")
+        order, firsts = places([_key(image) for image in images])
+        made = self.processor.image_processor(images=[images[first] for first in firsts], return_tensors="pt")
         grids = made["image_grid_thw"]
         patches = made["pixel_values"].split(grids.prod(-1).tolist())
         return {"pixel_values": torch.cat([patches[i] for i in order]), "image_grid_thw": grids[order]}
@@ -218,3 +225,7 @@ class HFServer:
     async def start_profile(self, **ignored: Any) -> None: ...
 
     async def stop_profile(self) -> None: ...
+
+
+def _key(image: Any) -> tuple[tuple[int, int], bytes]:
+    return image.size, image.tobytes()

@@ -11,7 +11,7 @@ out=$(absolute "$OUT")
 steps=${STEPS:-8}
 python=${VENV:-.venv}/bin/python
 source recipes/ray_settings.sh
-export VERL_PLATFORM=ergo_cpu OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
+export VERL_PLATFORM=ergo_cpu OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 RAY_USAGE_STATS_ENABLED=0 RAY_DEDUP_LOGS=0
 policy=$(absolute "$POLICY")
 [ -f "$policy/model.safetensors" ] || { echo "There is no policy in $policy" >&2; exit 1; }

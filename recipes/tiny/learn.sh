@@ -7,7 +7,7 @@ set -euo pipefail
 out=${OUT:-runs/tiny_$name}
 [[ $out == /* ]] || out=$PWD/$out
 python=${VENV:-.venv}/bin/python samples=${SAMPLES:-480}
-export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
+export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 [ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_${name}_policy.sh" >&2; exit 1; }
 
 declare -F rows > /dev/null || rows() {

@@ -8,6 +8,8 @@ out=${OUT:-runs/${recipe/train/prove}}
 [[ $out == /* ]] || out=$PWD/$out
 export python out recipe
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
+# two cores are one run's, or shared by two
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((${JOBS:-2} > 1 ? 1 : 2))}
 
 run() {
     local folder=$out/$1_$2 settings=() before

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 absolute() { [[ $1 == /* ]] && echo "$1" || echo "$PWD/$1"; }
 out=$(absolute "${OUT:-runs/tiny}")
 python=${VENV:-.venv}/bin/python
-export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
+export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-2} TOKENIZERS_PARALLELISM=false PYTHONWARNINGS=ignore
 export POLICY=${POLICY:-recipes/tiny/policy}
 [ -f "$POLICY/model.safetensors" ] || { echo "There is no policy in $POLICY: make one with recipes/tiny/make_policy.sh" >&2; exit 1; }
 
