@@ -38,8 +38,11 @@ def test_samples_of_one_question_differ_and_come_again(told: dict[str, Any]) -> 
 
 
 def test_a_second_turn_goes_to_the_replica_that_has_the_first(told: dict[str, Any]) -> None:
+    """Of twelve samples in two replicas each finds the whole blocks of its first turn; by lot half would."""
     assert len(told["cached"]) >= 8
-    assert all(cached >= 32 for cached in told["cached"]), "at least a block of the first turn"
+    found, whole = (sum(tokens) for tokens in zip(*told["cached"], strict=True))
+    assert whole >= 4 * 32 * len(told["cached"]), "several blocks each"
+    assert found >= 0.95 * whole
 
 
 def test_an_over_long_prompt_is_refused_at_once(told: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ CONFIG = ZoomConfig(
     resample="box",
     prompts=read_prompts(TINY / "prompts.yaml", Prompts),
 )
+BLOCK = 32
+"""Tokens of a block of the cache."""
 
 
 def main() -> None:
@@ -36,8 +38,8 @@ def main() -> None:
         temperature=1.5,
         dtype="float32",
         enforce_eager=True,
-        max_model_len=256,
-        block_size=32,
+        max_model_len=384,
+        block_size=BLOCK,
         **json.loads(sys.argv[1]),
     )
 
@@ -46,14 +48,18 @@ def main() -> None:
 
     queues: list[tuple[float | None, float | None]] = []
 
-    def pinned() -> list[int | None]:
-        """Tokens of each second turn that came from a cache; no two samples have an image in common."""
+    def pinned() -> list[tuple[int | None, int]]:
+        """Tokens of each second turn that came from a cache, of how many in whole blocks; no two share an image."""
         outcomes: list[Outcome] = []
         scenes = [make_scene(first_seed("test") + 1 + i) for i in range(12)]
-        jobs = [Job(f"t/test/{i}", lambda scene=scene: episode(CONFIG, scene)) for i, scene in enumerate(scenes, 10)]
+        config = replace(CONFIG, coarse_tokens=100)
+        jobs = [Job(f"t/test/{i}", lambda scene=scene: episode(config, scene)) for i, scene in enumerate(scenes, 10)]
         engine.play_all(jobs, lambda _job, outcome: outcomes.append(outcome))
         queues.extend((turn.queued_s, turn.seconds) for outcome in outcomes for turn in outcome.turns)
-        return [outcome.turns[1].cached_tokens for outcome in outcomes if len(outcome.turns) == 2]
+        turns = [outcome.turns for outcome in outcomes if len(outcome.turns) == 2]
+        # the last generated token is never computed as a prompt, so its place in a block is empty
+        known = [look.prompt_tokens + look.new_tokens - 1 for look, _ in turns]
+        return [(answer.cached_tokens, of // BLOCK * BLOCK) for (_, answer), of in zip(turns, known, strict=True)]
 
     def sampled() -> dict[str, list[str]]:
         outcomes: dict[str, Outcome] = {}
