@@ -61,6 +61,7 @@ class ErgoZoomLoop(AgentLoopBase):
             assert isinstance(end_of_message, int)  # every tokenizer of a processor of the Qwen kind has it
             _shared = Shared(
                 config=self.config,
+                loop=self.loop,
                 settings=settings,
                 grid=grid,
                 originals=Originals(settings.images),

@@ -39,15 +39,19 @@ def announce(workers: Sequence[Any], rows: Sequence[dict[str, Any]]) -> None:
 
 
 def make_ready(_worker: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Begin with it in the background of the worker's event loop, where this runs.
+    """Have a worker begin with it, in the background of its event loop; Ray calls from a thread of its own.
 
     A worker that has played nothing yet knows no processor, and is left alone.
     """
     shared = shared_so_far()
     if shared is not None:
-        if shared.making_ready is not None:
-            shared.making_ready.cancel()
-        shared.making_ready = asyncio.get_running_loop().create_task(all_made_ready(shared, rows))
+        shared.loop.call_soon_threadsafe(_go_over_to, shared, rows)
+
+
+def _go_over_to(shared: Shared, rows: Sequence[Mapping[str, Any]]) -> None:
+    if shared.making_ready is not None:
+        shared.making_ready.cancel()
+    shared.making_ready = shared.loop.create_task(all_made_ready(shared, rows))
 
 
 async def all_made_ready(shared: Shared, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -55,11 +55,13 @@ class Shared:
     """What all trajectories of a process have in common.
 
     Attributes:
+        loop: the event loop in which all of them run.
         strays: tokens that a policy may sample and must not write, as `engines.chat` has them in evaluation.
         making_ready: decodes originals of rows that come next; None before the first of them were announced.
     """
 
     config: Any
+    loop: asyncio.AbstractEventLoop
     settings: Settings
     grid: VisionGrid
     originals: Originals
