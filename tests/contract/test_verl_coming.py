@@ -75,7 +75,7 @@ def test_rollouts_find_the_original_and_the_first_view(tmp_path: Path, monkeypat
 
 
 def test_no_more_is_held_than_allowed_and_what_nobody_asked_for_goes(tmp_path: Path) -> None:
-    _, shared = begun(tmp_path, "+ergo.images.ahead_megapixels=0.5", "ergo.images.kept_megapixels=0")
+    _, shared = begun(tmp_path, "ergo.images.ahead_megapixels=0.5", "ergo.images.kept_megapixels=0")
     rows = rows_in(tmp_path, 4)
     asyncio.run(all_made_ready(shared, rows))
     first = list(shared.originals._ahead)
@@ -88,7 +88,7 @@ def test_no_more_is_held_than_allowed_and_what_nobody_asked_for_goes(tmp_path: P
 
 
 def test_a_smaller_image_takes_the_room_that_a_larger_one_has_not(tmp_path: Path) -> None:
-    _, shared = begun(tmp_path, "+ergo.images.ahead_megapixels=0.3")
+    _, shared = begun(tmp_path, "ergo.images.ahead_megapixels=0.3")
     large, small = rows_in(tmp_path, 2)
     (tmp_path / "0" / "panel.png").unlink()
     large = panel_row(tmp_path / "0", 896)

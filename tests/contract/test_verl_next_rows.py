@@ -172,7 +172,7 @@ def steps_without_queue(trainer: Any) -> Iterator[tuple[list[int], Any]]:
 
 
 def test_off_is_off(tmp_path: Path) -> None:
-    trainer = made("ergo_sync", write_rows(tmp_path), "+ergo.images.ahead_megapixels=0")
+    trainer = made("ergo_sync", write_rows(tmp_path), "ergo.images.ahead_megapixels=0")
     loader = trainer.train_dataloader
     list(steps(trainer, 2))
     assert trainer.train_dataloader is loader
