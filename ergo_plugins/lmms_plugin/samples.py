@@ -16,7 +16,9 @@ from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
 from ..core.turns import image_mark
+from ..outside.encoded import encoded
 from ..outside.image_files import open_image
+from ..outside.streamed import Decode
 from ..usage import Told
 from .damage import is_image_damage, missing_images
 from .ending import described
@@ -65,7 +67,7 @@ class Opened:
     """What a sample is about.
 
     Attributes:
-        images: the originals, RGB; at least one.
+        images: the originals, RGB, or as `outside.encoded` keeps them; at least one.
         question: what is asked.
         target_box_source: the column ``target_box`` of the document, where it has one; pixels of the original.
     """
@@ -82,6 +84,7 @@ class Sample:
     Attributes:
         task, split, doc_id, repeat: which document of the host, and the how-manieth time.
         context: what the host made for it beforehand; text unless the row is broken.
+        decode: how its images are decoded; by all but ``exact`` perhaps later (`outside.encoded`).
     """
 
     task: str
@@ -91,6 +94,7 @@ class Sample:
     context: Any
     _docs: Any
     _doc_to_messages: Any
+    decode: Decode = "exact"
 
     @property
     def key(self) -> str:
@@ -134,12 +138,22 @@ class Sample:
             )
         question = _asked(texts)
         try:
-            opened = [to_rgb(image if isinstance(image, Image.Image) else open_image(image)) for image in images]
+            opened = [self._original(image) for image in images]
         except OSError as error:
             if error.errno is None or is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
             raise
         return Opened(tuple(opened), question, _target_box(row))
+
+    def _original(self, value: Any) -> Image.Image:
+        """An image of the messages, in RGB or encoded.
+
+        Raises:
+            OSError: it is missing or damaged.
+        """
+        image = value if isinstance(value, Image.Image) else open_image(value)
+        kept = None if self.decode == "exact" else encoded(image)
+        return to_rgb(image) if kept is None else kept
 
     def _messages(self) -> tuple[Any, Any]:
         """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""
@@ -156,8 +170,12 @@ class Sample:
             raise
 
 
-def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
-    """The samples of lmms-eval's requests, in order; None for requests that only pad a rank."""
+def samples_of(requests: Sequence[Any], task_dict: Any, *, decode: Decode = "exact") -> list[Sample | None]:
+    """The samples of lmms-eval's requests, in order; None for requests that only pad a rank.
+
+    Args:
+        decode: how images are decoded.
+    """
     seen: Counter[tuple[str, str, int]] = Counter()
     samples: list[Sample | None] = []
     for request in requests:
@@ -165,9 +183,8 @@ def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
             samples.append(None)
             continue
         context, doc_to_messages, _generation, doc_id, task, split = request.args
-        samples.append(
-            Sample(task, split, doc_id, seen[task, split, doc_id], context, task_dict[task][split], doc_to_messages)
-        )
+        docs, repeat = task_dict[task][split], seen[task, split, doc_id]
+        samples.append(Sample(task, split, doc_id, repeat, context, docs, doc_to_messages, decode))
         seen[task, split, doc_id] += 1
     return samples
 
