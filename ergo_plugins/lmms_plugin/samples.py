@@ -16,12 +16,13 @@ from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
 from ..core.turns import image_mark
-from ..outside.encoded import encoded
+from ..outside.encoded import encoded, opened_encoded
 from ..outside.image_files import open_image
 from ..outside.streamed import Decode
 from ..usage import Told
 from .damage import is_image_damage, missing_images
 from .ending import described
+from .undecoded import Undecoded
 
 PADDING_FLAG = "__padding_only__"
 """lmms-eval marks requests with this that only keep ranks in step; their results are thrown away."""
@@ -95,6 +96,7 @@ class Sample:
     _docs: Any
     _doc_to_messages: Any
     decode: Decode = "exact"
+    _undecoded: Undecoded | None = None
 
     @property
     def key(self) -> str:
@@ -159,8 +161,12 @@ class Sample:
         """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""
         row = None
         try:
-            row = self._docs[self.doc_id]
-            return row, self._doc_to_messages(row)
+            if self._undecoded is None:
+                row = self._docs[self.doc_id]
+                return row, self._doc_to_messages(row)
+            row = self._undecoded[self.doc_id]
+            with opened_encoded():
+                return row, self._doc_to_messages(row)
         except Exception as error:
             if is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
@@ -177,6 +183,7 @@ def samples_of(requests: Sequence[Any], task_dict: Any, *, decode: Decode = "exa
         decode: how images are decoded.
     """
     seen: Counter[tuple[str, str, int]] = Counter()
+    undecoded: dict[tuple[str, str], Undecoded] = {}
     samples: list[Sample | None] = []
     for request in requests:
         if request.metadata.get(PADDING_FLAG):
@@ -184,7 +191,10 @@ def samples_of(requests: Sequence[Any], task_dict: Any, *, decode: Decode = "exa
             continue
         context, doc_to_messages, _generation, doc_id, task, split = request.args
         docs, repeat = task_dict[task][split], seen[task, split, doc_id]
-        samples.append(Sample(task, split, doc_id, repeat, context, docs, doc_to_messages, decode))
+        if decode != "exact" and (task, split) not in undecoded:
+            undecoded[task, split] = Undecoded(docs)
+        of_task = undecoded.get((task, split))
+        samples.append(Sample(task, split, doc_id, repeat, context, docs, doc_to_messages, decode, of_task))
         seen[task, split, doc_id] += 1
     return samples
 

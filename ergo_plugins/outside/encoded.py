@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import IO, Any
 
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..core.images import damage_as_oserror, orientation
+
+_OPENED_HERE = threading.local()
 
 
 class EncodedJpeg(JpegImageFile):
@@ -76,3 +82,37 @@ def encoded(image: Image.Image) -> EncodedJpeg | None:
     file.seek(place)
     with damage_as_oserror():
         return EncodedJpeg(content)
+
+
+@contextmanager
+def opened_encoded() -> Iterator[None]:
+    """Inside, what other code opens with `PIL.Image.open` in this thread is `EncodedJpeg` where it can be.
+
+    So images reach us undecoded through code of a host that ends in ``Image.open(file).convert("RGB")``. Everywhere
+    else, and in other threads meanwhile, Pillow opens what it always did.
+    """
+    _hear_of_opened_jpegs()
+    _OPENED_HERE.encoded = True
+    try:
+        yield
+    finally:
+        _OPENED_HERE.encoded = False
+
+
+@cache
+def _hear_of_opened_jpegs() -> None:
+    """Register an opener of JPEGs with Pillow: the one that is registered, and what `opened_encoded` says, once."""
+    Image.preinit()
+    opener, accept = Image.OPEN["JPEG"]
+
+    def opened(file: IO[bytes], filename: str | bytes = "") -> Any:
+        image = opener(file, filename)
+        kept = encoded(image) if getattr(_OPENED_HERE, "encoded", False) else None
+        if kept is None:
+            return image
+        kept.filename = image.filename
+        if filename:
+            file.close()  # Pillow has opened it for us, and we hold its content
+        return kept
+
+    Image.register_open("JPEG", opened, accept)

@@ -26,8 +26,8 @@ SAID: dict[Decode, str] = {
     ),
     "fast": (
         "decode=fast: libvips decodes JPEGs in a smaller size and resizes all views. Their 8-bit values differ from "
-        "the filter alone by 0.1 to 0.7 in the mean, single ones of small print by 40; those of crops by 0.1 to 0.4 and "
-        "by 20"
+        "the filter alone by 0.1 to 0.7 in the mean, single ones of small print by 40; those of crops by 0.1 to 0.4 "
+        "and by 20"
     ),
 }
 """What a user is told of the choice; tests/unit/test_streamed.py holds its figures."""
