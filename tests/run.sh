@@ -14,14 +14,13 @@ pytest=("$bin/python" -m pytest --durations=15)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 
-# one process lets policies learn, two more share the other tests, file by file, and then one of them has verl train a step:
-# two of verl's runs at once fit the memory, three do not. Ray would give its workers the lowest priority, so that the
-# longest of all waits
+# one process has verl train, one run after the other, since three at once do not fit the memory; two more share the other
+# tests, file by file. Ray would give its workers the lowest priority, so that the longest of all waits
 export RAY_worker_niceness=0
 log=$(mktemp)
-"${pytest[@]}" tests/e2e -m "$which and learning" > "$log" 2>&1 & learning=$!
-trap 'kill $learning 2>/dev/null || true' EXIT
-echo "Policies learn beside the rest; what those tests print comes at the end, and until then stands in $log"
+"${pytest[@]}" tests/e2e -m "$which and (learning or training)" > "$log" 2>&1 & trainings=$!
+trap 'kill $trainings 2>/dev/null || true' EXIT
+echo "verl trains beside the rest; what those tests print comes at the end, and until then stands in $log"
 
 "$bin/ruff" format --check .
 "$bin/ruff" check .
@@ -29,7 +28,6 @@ echo "Policies learn beside the rest; what those tests print comes at the end, a
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
 failed=""
 "${pytest[@]}" -n 2 --dist loadfile tests -m "$which and not learning and not training" || failed=yes
-"${pytest[@]}" tests/e2e -m "$which and training" || failed=yes
-wait $learning || failed=yes
+wait $trainings || failed=yes
 cat "$log"
 [ -z "$failed" ]

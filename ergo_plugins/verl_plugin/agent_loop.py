@@ -13,7 +13,6 @@ from verl.workers.rollout.utils import get_vision_placeholder_token_ids
 
 from ..core.control_tokens import NOT_IN_A_REPLY
 from ..core.turns import play_async
-from ..methods.base import Sample
 from ..outside.image_files import ImageValue
 from ..outside.processors import vision_grid
 from .originals import Original, Originals
@@ -26,7 +25,15 @@ _logger = logging.getLogger(__name__)
 _shared: Shared | None = None
 
 
-@register("ergo_zoom")
+NAME = "ergo_zoom"
+
+
+def shared_so_far() -> Shared | None:
+    """What the trajectories of this process share; None before the first of them."""
+    return _shared
+
+
+@register(NAME)
 class ErgoZoomLoop(AgentLoopBase):
     """verl makes one for each trajectory."""
 
@@ -54,6 +61,7 @@ class ErgoZoomLoop(AgentLoopBase):
             assert isinstance(end_of_message, int)  # every tokenizer of a processor of the Qwen kind has it
             _shared = Shared(
                 config=self.config,
+                loop=self.loop,
                 settings=settings,
                 grid=grid,
                 originals=Originals(settings.images),
@@ -84,10 +92,8 @@ class ErgoZoomLoop(AgentLoopBase):
             raise kind(f"{row.name}: {error}") from error
         brought = await self._brought(row, image, original)
         decode_s = time.monotonic() - started
-        settings = shared.settings
-        sample = Sample(original.image, row.question, row.hints)
-        episode = settings.method.episode(sample, settings.episode, shared.grid, render=original.render)
-        del original, sample  # the episode lets go of it once the crop is cut
+        episode = shared.episode(row, original)
+        del original  # the episode lets go of it once the crop is cut
         outcome = await play_async(episode, trajectory.ask, trajectory.compute)
         outcome = replace(
             outcome,

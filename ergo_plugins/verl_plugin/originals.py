@@ -66,8 +66,8 @@ class Original:
 class Originals:
     """Decodes each original once for the n rollouts of a prompt, however they overlap.
 
-    An original in use by anybody is shared. Of those no longer in use, the latest are kept up to a limit. For one
-    event loop.
+    An original in use by anybody is shared. Of those no longer in use, the latest are kept up to a limit, and up to
+    another those decoded ahead of their rollouts. For one event loop.
 
     Attributes:
         decodes: images decoded so far.
@@ -78,6 +78,7 @@ class Originals:
         self.decodes = 0
         self._in_use: WeakValueDictionary[str, Original] = WeakValueDictionary()
         self._kept: OrderedDict[str, Original] = OrderedDict()
+        self._ahead: OrderedDict[str, Original | None] = OrderedDict()
         self._decoding: dict[str, asyncio.Task[Original]] = {}
 
     async def get(self, image: ImageValue) -> Original:
@@ -89,13 +90,55 @@ class Originals:
         """
         key = await asyncio.to_thread(content_key, image)
         original = self._kept.get(key) or self._in_use.get(key)
+        self._ahead.pop(key, None)  # from here on it is in use, and later one of those kept
         if original is None:
-            if key not in self._decoding:
-                self._decoding[key] = asyncio.create_task(asyncio.to_thread(self._decode, image))
-                self._decoding[key].add_done_callback(lambda _: self._decoding.pop(key))
-            original = await asyncio.shield(self._decoding[key])
+            original = await self._decoded(key, image)
         self._keep(key, original)
         return original
+
+    async def ahead(self, image: ImageValue) -> Original | None:
+        """Decode an image that nobody has asked for yet, and keep it until somebody does.
+
+        Returns:
+            None where it is here already, and where ``ahead_megapixels`` leave no room beside those that wait.
+
+        Raises:
+            As `get`.
+        """
+        key, megapixels = await asyncio.to_thread(self._looked_at, image)
+        if key in self._ahead or key in self._decoding or key in self._in_use:
+            return None
+        if self._ahead_megapixels() + megapixels > self.config.ahead_megapixels:
+            return None
+        self._ahead[key] = None
+        try:
+            original = self._in_use[key] = await self._decoded(key, image)
+        except BaseException:
+            self._ahead.pop(key, None)
+            raise
+        if key in self._ahead:  # its rollouts have not overtaken us
+            self._ahead[key] = original
+        return original
+
+    def forget_ahead(self) -> None:
+        """Let go of all that was decoded ahead and not asked for."""
+        self._ahead.clear()
+
+    async def _decoded(self, key: str, image: ImageValue) -> Original:
+        """An original from whoever decodes it first."""
+        if key not in self._decoding:
+            self._decoding[key] = asyncio.create_task(asyncio.to_thread(self._decode, image))
+            self._decoding[key].add_done_callback(lambda _: self._decoding.pop(key))
+        return await asyncio.shield(self._decoding[key])
+
+    def _looked_at(self, value: ImageValue) -> tuple[str, float]:
+        """An image's key, and its megapixels from its header."""
+        key = content_key(value)
+        with open_image(value, max_megapixels=self.config.max_megapixels) as image:
+            return key, size_of(image).area / 1e6
+
+    def _ahead_megapixels(self) -> float:
+        return sum(size_of(original.image).area for original in self._ahead.values() if original is not None) / 1e6
 
     def _decode(self, value: ImageValue) -> Original:
         try:

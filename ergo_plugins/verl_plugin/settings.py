@@ -21,15 +21,21 @@ class ImagesConfig:
     Attributes:
         max_megapixels: a larger original stops the run; it would take the memory of many others.
         kept_megapixels: decoded originals kept in a process after their last use, 3 bytes a pixel.
+        ahead_megapixels: decoded originals that a process holds beside those for rows of the next step, 3 bytes a
+            pixel, and the first view of each (1.5 MB at 640 visual tokens). It makes them while the trainer trains,
+            with ``trainer_mode=ergo_sync`` and ``ergo_colocate_async``; 0 for none.
         kept_patches_mib: pixel patches of views kept in a process, for the rollouts that share them. A view of 640
             visual tokens has 12 MiB, and those of the prompts that a process plays at once should find room.
     """
 
     max_megapixels: float = 200.0
     kept_megapixels: float = 200.0
+    ahead_megapixels: float = 200.0
     kept_patches_mib: float = 512.0
 
     def __post_init__(self) -> None:
+        if not self.ahead_megapixels >= 0:
+            raise ValueError(f"ahead_megapixels is 0 or more, got {self.ahead_megapixels}")
         if not self.kept_patches_mib >= 0:
             raise ValueError(f"kept_patches_mib is 0 or more, got {self.kept_patches_mib}")
 

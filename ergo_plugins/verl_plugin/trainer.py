@@ -19,8 +19,10 @@ from verl.utils.profiler import simple_timer
 
 from . import shuffled  # noqa: F401  (registers the control)
 from .collapse import Watch, refuse_nothing_to_learn
+from .coming import announce, rows_of
 from .efficient import EFFICIENT, knowing
 from .group_step import GROUP_STEP, shapes, take_group_step
+from .next_rows import NextRows
 from .pictures import chosen, rollouts, show, tell_if_nothing_shows
 from .reward_manager import refuse
 from .settings import Settings
@@ -153,15 +155,45 @@ class ErgoTrainer(PPOTrainer):
         dump(inputs, outputs, gts, scores, reward_extra_infos_dict, dump_path)
 
 
+class LooksAhead(ErgoTrainer):
+    """Of modes that begin each step with a whole batch and pause generation while they train.
+
+    Rollouts of a batch are complete, or paused, when verl calls ``on_sample_end``. From then until the next step begins
+    agent loop workers have nothing to do, and decode what they will be handed.
+    """
+
+    _next_rows: NextRows | None = None
+
+    def on_train_begin(self) -> None:
+        """verl's; no row has been taken yet, and a checkpoint's state is in the loader."""
+        if self.ergo.images.ahead_megapixels:
+            self.train_dataloader = self._next_rows = NextRows(self.train_dataloader)
+        begin: Callable[[], None] = super().on_train_begin
+        begin()
+
+    def on_sample_end(self) -> None:
+        """verl's; then the workers are told of the rows of the next step, if there is one."""
+        end: Callable[[], None] = super().on_sample_end
+        end()
+        if self._next_rows is None or self.global_steps >= self.total_training_steps:
+            return
+        with simple_timer("look_ahead", self.timing_raw):
+            prompts = self.config.data.train_batch_size
+            batches = self._next_rows.see(prompts // (self.config.data.get("gen_batch_size") or prompts))
+            # a manager of the user's own need not have workers
+            workers = getattr(self.agent_loop_manager, "agent_loop_workers", ())
+            announce(workers, [row for batch in batches for row in rows_of(batch)])
+
+
 @register_trainer("ergo_sync")
-class ErgoSyncTrainer(ErgoTrainer, PPOTrainerSync):
+class ErgoSyncTrainer(LooksAhead, PPOTrainerSync):
     """Rollouts of a step, then training on them."""
 
     host_mode = "sync"
 
 
 @register_trainer("ergo_colocate_async")
-class ErgoColocateAsyncTrainer(ErgoTrainer, PPOTrainerColocateAsync):
+class ErgoColocateAsyncTrainer(LooksAhead, PPOTrainerColocateAsync):
     """On the same GPUs; rollouts that are slow are trained on in a later step."""
 
     host_mode = "colocate_async"

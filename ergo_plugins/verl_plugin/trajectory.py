@@ -16,9 +16,10 @@ from verl.utils.profiler import simple_timer
 
 from ..core.geometry import VisionGrid
 from ..core.outcome import Outcome
-from ..core.turns import Reply, Turn
+from ..core.turns import Episode, Reply, Turn
+from ..methods.base import Sample
 from .opening import opened
-from .originals import Originals
+from .originals import Original, Originals
 from .records import OUTCOME, SECONDS
 from .rows import Row
 from .settings import Settings
@@ -54,10 +55,13 @@ class Shared:
     """What all trajectories of a process have in common.
 
     Attributes:
+        loop: the event loop in which all of them run.
         strays: tokens that a policy may sample and must not write, as `engines.chat` has them in evaluation.
+        making_ready: decodes originals of rows that come next; None before the first of them were announced.
     """
 
     config: Any
+    loop: asyncio.AbstractEventLoop
     settings: Settings
     grid: VisionGrid
     originals: Originals
@@ -66,6 +70,12 @@ class Shared:
     end_ids: frozenset[int]
     messages: Tokenised = field(default_factory=Tokenised)
     systems_told: set[str] = field(default_factory=set)
+    making_ready: asyncio.Task[None] | None = None
+
+    def episode(self, row: Row, original: Original) -> Episode:
+        """A row's conversation, not started; its views are those that all episodes of the original share."""
+        sample = Sample(original.image, row.question, row.hints)
+        return self.settings.method.episode(sample, self.settings.episode, self.grid, render=original.render)
 
 
 @dataclass(slots=True)

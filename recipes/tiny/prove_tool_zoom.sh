@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Does a policy learn to look as often as it must, and is one zoom not enough? Runs of train_tool_zoom.sh, measured on 1,024
-# held-out questions. Under 10 minutes a run; JOBS=1 at a time; finished runs are kept.
+# held-out questions. 10 to 18 minutes a run; JOBS=1 at a time; finished runs are kept.
 #   bash recipes/tiny/prove_tool_zoom.sh [EXPERIMENT...]   SEEDS="0 1 2" STEPS=32 QUESTIONS=1024, in OUT=runs/prove_tool_zoom
 set -euo pipefail
 cd "$(dirname "$0")/../.."

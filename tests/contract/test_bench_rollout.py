@@ -28,7 +28,7 @@ def test_decodes_and_bytes_keep_their_targets(tmp_path: Path) -> None:
     assert all(set(figure) == {"name", "ours", "other", "ratio", "target", "met"} for figure in figures)
     assert all(figure["name"] in run.stdout for figure in figures)
     kept = {figure["name"].partition(": ")[2]: figure for figure in figures}
-    assert len(kept) == 8
+    assert len(kept) == 10
     decodes, size = kept["decodes a prompt of 3 rollouts"], kept["bytes beyond tokens, a trajectory"]
     assert (decodes["ours"], decodes["met"]) == (1, True)
     assert 0 < size["ours"] <= 50_000

@@ -58,6 +58,9 @@ CALLED = {
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer.sample": "global_steps partition_id batch_size",
     "verl.trainer.ppo.v1.trainer_base:register_trainer": "name",
     "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config",
+    "verl.trainer.ppo.v1.trainer_base:PPOTrainer.on_train_begin": "",
+    "verl.trainer.ppo.v1.trainer_sync:PPOTrainerSync.on_sample_end": "",
+    "verl.trainer.ppo.v1.trainer_colocate_async:PPOTrainerColocateAsync.on_sample_end": "",
     "verl.trainer.ppo.v1.trainer_colocate_async:PPOTrainerColocateAsync": "config",
     "verl.trainer.ppo.v1.trainer_separate_async:PPOTrainerSeparateAsync": "config",
     "verl.trainer.ppo.v1.trainer_sync:PPOTrainerSync": "config",
@@ -113,7 +116,10 @@ ATTRIBUTES = {
     "verl.experimental.agent_loop.tool_agent_loop:AgentData": "messages image_data extra_fields",
     "verl.experimental.reward_loop.reward_manager.base:RewardManagerBase": "config tokenizer loop",
     "verl.trainer.ppo.v1.replay_buffer:ReplayBuffer": "poll_interval failure_keys prompt_global_steps",
-    "verl.trainer.ppo.v1.trainer_base:PPOTrainer": "config replay_buffer logger global_steps",
+    "verl.experimental.agent_loop.agent_loop:AgentLoopManager": "agent_loop_workers",
+    "verl.trainer.ppo.v1.trainer_base:PPOTrainer": (
+        "config replay_buffer logger global_steps total_training_steps timing_raw agent_loop_manager train_dataloader"
+    ),
     "verl.utils.tracking:Tracking": "logger",
     "verl.utils.tracking:_TensorboardAdapter": "writer",
     "verl.workers.rollout.replica:RolloutReplica": (

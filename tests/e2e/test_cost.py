@@ -32,6 +32,7 @@ def reply(body: dict[str, Any], _number: int) -> tuple[int, dict[str, Any]]:
     return 200, {**answer, "usage": usage}
 
 
+@pytest.mark.slow  # four starts of lmms-eval
 def test_four_ways_in_one_table(panels: Path, tmp_path: Path) -> None:
     with serving(reply) as server:
         done = subprocess.run(

@@ -93,6 +93,7 @@ def test_a_server_says_what_transformers_say(hf_run: Run, server_url: str, panel
     assert json.loads(header)["settings"]["served"] == str(POLICY), "other weights under the same name are another run"
 
 
+@pytest.mark.slow  # a start of vLLM more; what the cache gives is what transformers give, who have none
 def test_the_prefix_cache_changes_nothing(vllm_run: Run, panels: Path, tmp_path: Path) -> None:
     without = lmms_eval("ergo_vllm", panels, tmp_path, model=POLICY, enable_prefix_caching=False, **VLLM)
     assert without.exit_code == 0, without.log
@@ -100,6 +101,7 @@ def test_the_prefix_cache_changes_nothing(vllm_run: Run, panels: Path, tmp_path:
     assert all(not entry["outcome"]["turns"][1]["cached_tokens"] for entry in without.entries)
 
 
+@pytest.mark.slow  # test_vllm_engine counts the same in two replicas
 def test_the_second_turn_finds_the_first_in_the_cache(panels: Path, tmp_path: Path) -> None:
     """Prompt and generated tokens of turn 1, in whole blocks; a larger view makes for more than one block."""
     run = lmms_eval("ergo_vllm", panels, tmp_path, model=POLICY, **VLLM, coarse_tokens=256)

@@ -121,6 +121,7 @@ def test_a_method_that_looks_at_one_refuses_by_name_before_anything_runs(task: P
     assert not (tmp_path / "journal.jsonl").exists()
 
 
+@pytest.mark.slow  # a prompt of three images goes through both in test_user_method
 def test_transformers_and_vllm_say_the_same(task: Path, tmp_path: Path) -> None:
     given = {
         "model": POLICY,

@@ -97,6 +97,7 @@ def trained(rows: Path, folder: Path, form: str) -> tuple[dict[str, Any], dict[s
     return step, read(folder / "validated" / "0.jsonl"), read(folder / "rollouts" / "1.jsonl")
 
 
+@pytest.mark.slow  # test_verl_foreign_rows reads each form through verl's own parts
 @pytest.mark.training
 def test_rows_with_pixels_earn_what_rows_with_paths_earn(tmp_path: Path) -> None:
     _, by_path, by_pixel = trained(make_rows(tmp_path) / "train.parquet", tmp_path / "run", "pixels")

@@ -29,7 +29,7 @@ def told(values: Sequence[float]) -> str:
 
 
 def test_the_tables_are_those_that_were_made_from_the_results() -> None:
-    for folder in (KEPT, KEPT / "first_design", KEPT / "fourth_design"):
+    for folder in (KEPT, *(KEPT / name for name in ("first_design", "fourth_design", "float32_reference"))):
         assert (folder / "table.md").read_text(encoding="utf-8").strip() in TEXT
 
 
@@ -58,6 +58,34 @@ def test_figures_of_the_shipped_design_in_words_are_those_of_its_runs() -> None:
     assert f"in {told(values('full', 'visible region'))} of scenes, from {before['visible']['region']:.3f}" in words
     for step in ("1", "40"):
         assert told([FOUND["words"][f"full_{seed}"][step]["by_the_mark"] for seed in range(3)]) in words
+
+
+def test_runs_with_an_exact_reference_are_told_as_they_came() -> None:
+    words = " ".join(TEXT.split())
+    kept = json.loads((KEPT / "float32_reference" / "results.json").read_text(encoding="utf-8"))
+    full, shuffled = (kept["experiments"][name] for name in ("full", "shuffled"))
+    end = {name: full[f"greedy {name}"]["values"][0] for name in ("coverage", "region", "area_wide", "area_narrow")}
+    times = end["area_wide"] / end["area_narrow"]
+    assert f"came to {end['coverage']:.3f} and {times:.1f} times" in words
+    assert f"from 0.214 to {end['coverage']:.3f}, region from 0.149 to {end['region']:.3f}" in words
+    areas = f"{end['area_wide']:.3f} of the image, by a post {end['area_narrow']:.3f}, {times:.1f} times as much"
+    assert f"crops by a slab take {areas}" in words
+    assert f"correlation ends at {full['greedy ambiguity']['values'][0]:.3f}" in words
+    above = end["coverage"] - values("visible", "greedy coverage")[0]
+    assert f"The coverage is {above:.3f} above" in words
+    assert end["coverage"] > FOUND["before"]["greedy"]["coverage"] + 0.3
+    last = kept["words"]["full_0"]["40"]
+    shapes = {"slab": 0, "post": 0}
+    for pair, looks in last["extents"].items():
+        shape = pair.partition(" ")[0]
+        shapes[shape] = shapes.get(shape, 0) + looks
+    fours = [f"{last['extents'][f'{shape} four']} of {shapes[shape]}" for shape in ("slab", "post")]
+    assert f"*four* is said by {fours[0]} slabs and {fours[1]} posts in step 40" in words
+    assert f"step 1 {kept['words']['full_0']['1']['by_the_mark']:.3f}, of step 40 {last['by_the_mark']:.3f}" in words
+    coverage, region = (shuffled[f"greedy {name}"]["values"][0] for name in ("coverage", "region"))
+    follow = kept["words"]["shuffled_0"]["40"]["by_the_mark"]
+    assert f"coverage {coverage:.3f} and region {region:.3f}, and {follow:.3f} of step 40's looks" in words
+    assert abs(coverage - FOUND["before"]["greedy"]["coverage"]) < 0.05, "the control does not move"
 
 
 def test_the_fourth_design_is_told_as_it_came() -> None:

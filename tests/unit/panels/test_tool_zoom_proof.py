@@ -40,3 +40,10 @@ def test_several_zooms_settle_what_one_cannot_in_every_seed() -> None:
     assert float(row("none: held to one zoom")[3]) <= 0.3
     assert float(row("one zoom at most, trained so")[3]) <= 0.3
     assert all(experiment["n"] == 1024 for experiment in RESULTS.values())
+
+
+def test_the_run_as_it_is_typed_came_as_it_is_told() -> None:
+    found = json.loads((TINY / "proof_tool_zoom" / "as_typed.json").read_text(encoding="utf-8"))["after"]["greedy"]
+    words = " ".join(TEXT.split())
+    assert f"to {found['accuracy_one']:.3f} right by {found['calls_one']:.3f} crops" in words
+    assert f"and {found['accuracy_two']:.3f} by {found['calls_two']:.3f} where two are" in words
