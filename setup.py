@@ -39,6 +39,7 @@ setup(
             "uvicorn",
         ],
         "demo": ["gradio>=6.20,<7", "transformers>=5.5.3,<5.21", "torchvision", "openai>=1.60", "aiohttp>=3.9"],
+        "fast": ["pyvips>=3", "pyvips-binary>=8.16"],
         "dev": [
             "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from
             "hypothesis>=6.100",
@@ -50,6 +51,8 @@ setup(
             "pytest>=8",
             "pytest-timeout>=2",
             "pytest-xdist>=3.6",
+            "pyvips>=3",  # as the extra fast
+            "pyvips-binary>=8.16",
             "ruff>=0.9",
             "types-PyYAML",
             "types-tqdm",

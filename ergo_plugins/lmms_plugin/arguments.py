@@ -13,9 +13,10 @@ from ..methods import DEFAULT, known_methods, method_named
 from ..methods.base import Method
 from ..methods.prompts import PromptTexts, read_prompts
 from ..outside.published_prompts import prompts_path
+from ..outside.streamed import Decode, NoLibvips, decode_named
 from .values import WrongArgument, as_kind, kinds_of
 
-_RUN = {"method": str, "journal": str, "previews": int}
+_RUN = {"method": str, "journal": str, "previews": int, "decode": str}
 _FORMS = {"model": "<folder, hub id or served name>", "base_url": "<address of the API, ending in /v1>"}
 _LEAST = {"previews": 0, "concurrency": 1, "attempts": 1, "temperature": 0, "timeout_s": 0.001, "retry_delay_s": 0}
 
@@ -30,6 +31,7 @@ class ModelArguments:
         engine: options of the engine's class.
         journal: file the samples are kept in, or None.
         previews: of how many samples the two views are kept as small pictures beside the journal.
+        decode: how originals are decoded.
     """
 
     method: Method
@@ -37,6 +39,7 @@ class ModelArguments:
     engine: dict[str, Any]
     journal: str | None = None
     previews: int = 200
+    decode: Decode = "exact"
 
 
 def read_arguments(engine_name: str, given: Mapping[str, Any], *, preset: str | None = None) -> ModelArguments:
@@ -50,6 +53,7 @@ def read_arguments(engine_name: str, given: Mapping[str, Any], *, preset: str | 
     Raises:
         WrongArgument: an unknown argument (the message lists the known ones), one that is missing, or a value that is
             not of its kind.
+        NoLibvips: ``decode`` needs what is not installed.
         OSError, ValueError: the prompts' file cannot be read, or holds no prompts.
     """
     left = {("model" if name == "pretrained" else name): value for name, value in given.items()}
@@ -78,6 +82,7 @@ def read_arguments(engine_name: str, given: Mapping[str, Any], *, preset: str | 
         engine={name: _option(name, value, options[name]) for name, value in left.items() if name in options},
         journal=run.get("journal"),
         previews=run.get("previews", 200),
+        decode=_decode(run.get("decode", "exact")),
     )
 
 
@@ -140,6 +145,15 @@ def _required(engine_name: str) -> list[str]:
 def _method(name: Any) -> Method:
     try:
         return method_named(as_kind("method", name, str))
+    except ValueError as unknown:
+        raise WrongArgument(str(unknown)) from unknown
+
+
+def _decode(name: str) -> Decode:
+    try:
+        return decode_named(name)
+    except NoLibvips:
+        raise
     except ValueError as unknown:
         raise WrongArgument(str(unknown)) from unknown
 

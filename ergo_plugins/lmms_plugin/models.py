@@ -18,6 +18,7 @@ from ..core.record import Entry
 from ..core.statistics import failure_kinds, summarise
 from ..engines import open_engine, options_for_images
 from ..methods.base import images_of
+from ..outside.streamed import SAID
 from .arguments import check_argument_text, known_arguments, read_arguments
 from .ending import CHECK_THE_MODEL, end_with_the_host, ending_the_run
 from .run import play_samples
@@ -138,7 +139,8 @@ class ErgoModel(lmms):  # type: ignore[misc]
                 f"{task} brings generation_kwargs {defaults}, meant for models that answer at once; they and --seed "
                 "are not followed: temperature=, seed=, zoom_new_tokens=, answer_new_tokens= in --model_args decide"
             )
-        samples = samples_of(requests, self.task_dict)
+        logger.info(SAID[self.arguments.decode])
+        samples = samples_of(requests, self.task_dict, decode=self.arguments.decode)
         entries = play_samples(self.engine, [sample for sample in samples if sample is not None], self.arguments)
         self._report(entries, time.perf_counter() - started)
         return [_result(entries[sample.key]) if sample else GenerationResult("") for sample in samples]

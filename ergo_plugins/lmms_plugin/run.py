@@ -16,6 +16,7 @@ from ..core.turns import Episode
 from ..engines import Engine, Job
 from ..methods import base
 from ..outside.journal import Journal, JournalMismatch
+from ..outside.streamed import DamagedImage, Views
 from .arguments import ModelArguments
 from .previews import Previews
 from .samples import Sample, UnusableSample, naming
@@ -36,6 +37,8 @@ def play_samples(engine: Engine, samples: Sequence[Sample], arguments: ModelArgu
     journal = None
     if arguments.journal is not None:
         settings = {**engine.identity, "method": arguments.method.name, **asdict(arguments.config)}
+        if arguments.decode != "exact":  # older journals, which say nothing of it, were decoded so
+            settings["decode"] = arguments.decode
         journal = Journal(arguments.journal, settings, sorted({sample.task for sample in samples}))
         if not journal.is_locked:
             logger.warning(f"{journal.path} cannot be locked here; see to it that no other run writes it")
@@ -66,6 +69,7 @@ class _Run:
         self._engine, self._arguments, self._journal = engine, arguments, journal
         self._samples = {sample.key: sample for sample in samples}
         self._opened: dict[str, tuple[Question, Box | None]] = {}
+        self._views = Views(arguments.decode)
         self.entries = dict(journal.entries) if journal else {}
         kept = sum(1 for entry in self.entries.values() if entry.previews)
         self._previews = Previews.beside(arguments.journal, arguments.previews - kept)
@@ -123,17 +127,24 @@ class _Run:
             self._opened[sample.key] = opened.question, opened.target_box_source
             image, *others = opened.images
             asked = base.Sample(image, opened.question, others=tuple(others))
-            episode = method.episode(asked, config, self._engine.grid)
-            return _named(sample.key, self._previews.watched(sample.key, episode))
+            episode = method.episode(asked, config, self._engine.grid, render=self._views)
+            return self._named(sample.key, self._previews.watched(sample.key, episode))
 
-
-def _named(key: str, episode: Episode) -> Episode:
-    """The same episode, its sample named in whatever it raises."""
-    with naming(key):
-        return (yield from episode)
+    def _named(self, key: str, episode: Episode) -> Episode:
+        """The same episode, its sample named in whatever it raises; one whose image is damaged ends there."""
+        with naming(key):
+            try:
+                return (yield from episode)
+            except DamagedImage as damage:
+                self._opened.pop(key)
+                return _counted_as_wrong(self._arguments.method.name, UnusableSample("image", str(damage)))
 
 
 def _unusable(method: str, unusable: UnusableSample) -> Episode:
     """An episode that ends before its first turn."""
-    return Outcome(method=method, problems=(f"{unusable.kind}: {unusable}",))
+    return _counted_as_wrong(method, unusable)
     yield  # a generator, like every episode
+
+
+def _counted_as_wrong(method: str, unusable: UnusableSample) -> Outcome:
+    return Outcome(method=method, problems=(f"{unusable.kind}: {unusable}",))

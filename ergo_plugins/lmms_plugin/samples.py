@@ -16,10 +16,13 @@ from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
 from ..core.turns import image_mark
+from ..outside.encoded import encoded, opened_encoded
 from ..outside.image_files import open_image
+from ..outside.streamed import Decode
 from ..usage import Told
 from .damage import is_image_damage, missing_images
 from .ending import described
+from .undecoded import Undecoded
 
 PADDING_FLAG = "__padding_only__"
 """lmms-eval marks requests with this that only keep ranks in step; their results are thrown away."""
@@ -65,7 +68,7 @@ class Opened:
     """What a sample is about.
 
     Attributes:
-        images: the originals, RGB; at least one.
+        images: the originals, RGB, or as `outside.encoded` keeps them; at least one.
         question: what is asked.
         target_box_source: the column ``target_box`` of the document, where it has one; pixels of the original.
     """
@@ -82,6 +85,7 @@ class Sample:
     Attributes:
         task, split, doc_id, repeat: which document of the host, and the how-manieth time.
         context: what the host made for it beforehand; text unless the row is broken.
+        decode: how its images are decoded; by all but ``exact`` perhaps later (`outside.encoded`).
     """
 
     task: str
@@ -91,6 +95,8 @@ class Sample:
     context: Any
     _docs: Any
     _doc_to_messages: Any
+    decode: Decode = "exact"
+    _undecoded: Undecoded | None = None
 
     @property
     def key(self) -> str:
@@ -134,19 +140,33 @@ class Sample:
             )
         question = _asked(texts)
         try:
-            opened = [to_rgb(image if isinstance(image, Image.Image) else open_image(image)) for image in images]
+            opened = [self._original(image) for image in images]
         except OSError as error:
             if error.errno is None or is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
             raise
         return Opened(tuple(opened), question, _target_box(row))
 
+    def _original(self, value: Any) -> Image.Image:
+        """An image of the messages, in RGB or encoded.
+
+        Raises:
+            OSError: it is missing or damaged.
+        """
+        image = value if isinstance(value, Image.Image) else open_image(value)
+        kept = None if self.decode == "exact" else encoded(image)
+        return to_rgb(image) if kept is None else kept
+
     def _messages(self) -> tuple[Any, Any]:
         """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""
         row = None
         try:
-            row = self._docs[self.doc_id]
-            return row, self._doc_to_messages(row)
+            if self._undecoded is None:
+                row = self._docs[self.doc_id]
+                return row, self._doc_to_messages(row)
+            row = self._undecoded[self.doc_id]
+            with opened_encoded():
+                return row, self._doc_to_messages(row)
         except Exception as error:
             if is_image_damage(error):
                 raise UnusableSample("image", f"{type(error).__name__}: {error}") from error
@@ -156,18 +176,25 @@ class Sample:
             raise
 
 
-def samples_of(requests: Sequence[Any], task_dict: Any) -> list[Sample | None]:
-    """The samples of lmms-eval's requests, in order; None for requests that only pad a rank."""
+def samples_of(requests: Sequence[Any], task_dict: Any, *, decode: Decode = "exact") -> list[Sample | None]:
+    """The samples of lmms-eval's requests, in order; None for requests that only pad a rank.
+
+    Args:
+        decode: how images are decoded.
+    """
     seen: Counter[tuple[str, str, int]] = Counter()
+    undecoded: dict[tuple[str, str], Undecoded] = {}
     samples: list[Sample | None] = []
     for request in requests:
         if request.metadata.get(PADDING_FLAG):
             samples.append(None)
             continue
         context, doc_to_messages, _generation, doc_id, task, split = request.args
-        samples.append(
-            Sample(task, split, doc_id, seen[task, split, doc_id], context, task_dict[task][split], doc_to_messages)
-        )
+        docs, repeat = task_dict[task][split], seen[task, split, doc_id]
+        if decode != "exact" and (task, split) not in undecoded:
+            undecoded[task, split] = Undecoded(docs)
+        of_task = undecoded.get((task, split))
+        samples.append(Sample(task, split, doc_id, repeat, context, docs, doc_to_messages, decode, of_task))
         seen[task, split, doc_id] += 1
     return samples
 
