@@ -16,6 +16,7 @@ from .runs import Run, run_of, supervised_run_of
 OPEN = (
     "actor_rollout_ref.model.override_config",
     "actor_rollout_ref.actor.fsdp_config",
+    "actor_rollout_ref.ref.fsdp_config",
     "data.apply_chat_template_kwargs",
     "ray_kwargs.ray_init",
 )
