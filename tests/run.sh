@@ -10,7 +10,7 @@ bin=${VENV:-.venv}/bin
 if ! command -v chromium chromium-browser google-chrome > /dev/null && [ "$(id -u)" = 0 ] && command -v apt-get > /dev/null; then
     apt-get update -qq && apt-get install -y -qq chromium > /dev/null
 fi
-pytest=("$bin/python" -m pytest --durations=15)
+pytest=("$bin/python" -m pytest --durations=40)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 

@@ -42,8 +42,11 @@ _DENIED = re.compile(
     r"(?i:are|were|seem|look|can|could|would|do|must)\s*" + _NOT_RIGHT + r"|\b(?:(?i:option|choice)\s+)?\(?[A-Z]\)?\s+"
     r"(?i:is|was|seems?|looks?|can|could|would|does|must)\s*" + _NOT_RIGHT
 )
-_DENIES = re.compile(rf"\b(?i:{_BEFORE})|(?i:{_BEHIND})")
-"""What denies anything; where it is nowhere, looking at every capital for what is said of it is spared."""
+_DENYING = (
+    *("not", "n't", "neither", "nor", "than", "except", "rule", "eliminate", "unlike", "instead"),
+    *("incorrect", "wrong", "false", "impossible"),
+)
+"""What each of those words holds; where none of these is, looking at every capital for what is said of it is spared."""
 _STANDALONE = re.compile(r"(?<![A-Za-z'])([A-Z])(?![A-Za-z'])(?!\s+(?!and\b|or\b)[a-z])")  # the A of "A man" is none
 _YES_NO = re.compile(r"(?i)(yes|no)\b\s*(?:[,;:!]|\.(?!\s*\d))")  # "No. 10" is a number
 _PLAIN_NUMBER = re.compile(
@@ -81,7 +84,8 @@ def extract_letter(answer: str, options: Sequence[Option]) -> str | None:
     if leading and leading[1].upper() in letters and (leading[1].isupper() or len(text) <= 3):
         return str(leading[1]).upper()
     # a letter that is mentioned for its faults is not stated
-    stated = _DENIED.sub(" ", text) if _DENIES.search(text) else text
+    lowered = text.lower()
+    stated = _DENIED.sub(" ", text) if any(word in lowered for word in _DENYING) else text
     for announcement in (_ANSWERED, _OFFERED):
         announced = [letter for found in announcement.finditer(stated) if (letter := _letter_of(found)) in letters]
         if announced:

@@ -73,6 +73,7 @@ def cores() -> int:
     return min(2, len(os.sched_getaffinity(0)))
 
 
+@pytest.mark.slow  # test_in_turn_with_the_reference has the same rows
 def test_ours_alone(tmp_path: Path, cores: int) -> None:
     out = tmp_path / "bench" / "host.json"
     run = bench(out)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ("client", "shape"),
     [
         pytest.param(STOCK, "hr8k", id="openai", marks=pytest.mark.slow),
-        pytest.param(ASYNC, "tiny", id="async_openai"),
+        pytest.param(ASYNC, "tiny", id="async_openai", marks=pytest.mark.slow),
         pytest.param(SINGLE, "tiny", id="single_pass", marks=pytest.mark.slow),
         pytest.param(ZOOM, "hr8k", id="zoom"),
     ],

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import Qwen2_5_VLForConditionalGeneration
 
+from ergo_plugins.cli import main as ergo
 from ergo_plugins.plan.cards import CARDS
 from ergo_plugins.plan.checks import WRAPPING_TOKENS, holds
 from ergo_plugins.plan.compose import read_run, strange_keys
@@ -45,18 +43,6 @@ H100 = CARDS["h100"]
 @pytest.fixture(autouse=True)
 def _at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-
-
-def ergo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ergo_plugins.cli", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        cwd=ROOT,
-        timeout=300,
-        check=False,
-    )
 
 
 def test_the_page_is_current() -> None:
@@ -93,20 +79,20 @@ def test_recipes_of_the_tiny_world_are_planned_without_a_gpu() -> None:
         assert plan_of(run, H100).problems == ()
 
 
-def test_the_command_prints_formulas_and_json() -> None:
-    said = ergo("plan", "train_ergo_7b", "--visual", "900")
-    assert said.returncode == 0, said.stderr
+def test_the_command_prints_formulas_and_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ergo(["plan", "train_ergo_7b", "--visual", "900"]) == 0
+    said = capsys.readouterr().out
     for words in ("8.29e9 x 4 B / 8 GPUs", "needs 2944: replies 2048", "assumed: 18% of 989 TFLOPS", "900 visual"):
-        assert words in said.stdout
-    assert "measured" in said.stdout.splitlines()[-1]
-    plain = json.loads(ergo("plan", "train_ergo_7b_judge_pool", "--json").stdout)
+        assert words in said
+    assert "measured" in said.splitlines()[-1]
+    assert ergo(["plan", "train_ergo_7b_judge_pool", "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
     assert (plain["gpus"], plain["parameters"], plain["problems"]) == (12, 8_292_166_656, [])
 
 
-def test_a_recipe_that_cannot_fit_is_refused_with_the_setting() -> None:
-    refused = ergo("plan", "train_ergo_7b", "--card", "4090")
-    assert refused.returncode == 2
-    (sentence,) = refused.stderr.splitlines()
+def test_a_recipe_that_cannot_fit_is_refused_with_the_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ergo(["plan", "train_ergo_7b", "--card", "4090"]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith("ergo plan: train_ergo_7b cannot fit: update needs ")
     change = sentence.partition("; set ")[2].split()
     assert "actor_rollout_ref.actor.fsdp_config.offload_policy=True" in change

@@ -60,7 +60,6 @@ def test_every_name_is_known_where_it_is_looked_up() -> None:
     "module",
     [
         "verl_plugin.reward_manager",
-        "cpu.rollout",
         *(
             pytest.param(f"verl_plugin.{name}", marks=pytest.mark.slow)
             for name in ("agent_loop", "trainer", "crop_tool", "compute_score")
@@ -69,8 +68,7 @@ def test_every_name_is_known_where_it_is_looked_up() -> None:
 )
 def test_our_modules_can_be_imported_first(module: str) -> None:
     """As Ray does when it unpickles one of our classes: verl is then imported while our module is half loaded."""
-    code = f"import ergo_plugins.{module} as ours; print(ours.__name__)"
-    assert printed(code, VERL_PLATFORM="ergo_cpu").endswith(module)
+    assert printed(f"import ergo_plugins.{module} as ours; print(ours.__name__)").endswith(module)
 
 
 def test_stock_runs_do_not_see_the_cpu_backend() -> None:
@@ -86,16 +84,34 @@ def test_stock_runs_do_not_see_the_cpu_backend() -> None:
 
 
 def test_the_cpu_backend_is_there_when_asked_for() -> None:
+    """Also where it is imported first, as Ray does; and position ids of equally long samples are mended there."""
     code = (
-        "import verl.workers.engine\n"
+        "import ergo_plugins.cpu.rollout\n"
         "from verl.plugin.platform import get_platform\n"
         "from verl.workers.engine.base import EngineRegistry\n"
         "from verl.workers.rollout.base import get_rollout_class\n"
         "from verl.workers.rollout.replica import get_rollout_replica_class\n"
-        "print(get_platform().device_name, EngineRegistry.get_engine_cls('language_model', 'fsdp2').__name__, "
-        "get_rollout_class('ergo_hf').__name__, get_rollout_replica_class('ergo_hf').__name__)"
+        "backend = (get_platform().device_name, EngineRegistry.get_engine_cls('language_model', 'fsdp2').__name__, "
+        "get_rollout_class('ergo_hf').__name__, get_rollout_replica_class('ergo_hf').__name__)\n" + MENDED
     )
-    assert printed(code, VERL_PLATFORM="ergo_cpu") == "cpu CpuFSDPEngineWithLMHead HFServerAdapter HFReplica"
+    backend, mended = printed(code, VERL_PLATFORM="ergo_cpu").split(" / ")
+    assert backend == "cpu CpuFSDPEngineWithLMHead HFServerAdapter HFReplica"
+    assert mended == "True 2 2"
+
+
+MENDED = (
+    "import torch\n"
+    "from tensordict import TensorDict\n"
+    "from ergo_plugins.cpu.engine import mend_position_ids\n"
+    "from verl.utils import tensordict_utils as tu\n"
+    "samples = [torch.arange(20).reshape(4, 5) + 100 * i for i in range(2)]\n"
+    "ragged = torch.nested.as_nested_tensor(samples, layout=torch.jagged)\n"
+    "data = TensorDict({'position_ids': ragged}, batch_size=[2])\n"
+    "mend_position_ids(data)\n"
+    "rows = [data['position_ids'].values()[:, :5], data['position_ids'].values()[:, 5:]]\n"
+    "print(*backend, '/', all(torch.equal(a, b) for a, b in zip(rows, samples)), data['position_ids']._ragged_idx, "
+    "len(tu.chunk_tensordict(data, 2)))"
+)
 
 
 def test_a_failure_is_loud_and_says_what_to_install() -> None:
@@ -106,21 +122,3 @@ def test_a_failure_is_loud_and_says_what_to_install() -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert "ergo_plugins could not register reward_manager with verl 0.9.1" in last
     assert "pip install 'ergo-plugins[verl]'" in last
-
-
-def test_position_ids_of_equally_long_samples_are_mended() -> None:
-    code = (
-        "import torch\n"
-        "from tensordict import TensorDict\n"
-        "import verl.workers.engine\n"
-        "from ergo_plugins.cpu.engine import mend_position_ids\n"
-        "from verl.utils import tensordict_utils as tu\n"
-        "samples = [torch.arange(20).reshape(4, 5) + 100 * i for i in range(2)]\n"
-        "ragged = torch.nested.as_nested_tensor(samples, layout=torch.jagged)\n"
-        "data = TensorDict({'position_ids': ragged}, batch_size=[2])\n"
-        "mend_position_ids(data)\n"
-        "rows = [data['position_ids'].values()[:, :5], data['position_ids'].values()[:, 5:]]\n"
-        "print(all(torch.equal(a, b) for a, b in zip(rows, samples)), data['position_ids']._ragged_idx, "
-        "len(tu.chunk_tensordict(data, 2)))"
-    )
-    assert printed(code, VERL_PLATFORM="ergo_cpu") == "True 2 2"

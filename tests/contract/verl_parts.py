@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,12 @@ POLICY = TINY / "policy"
 
 
 def composed(name: str, *overrides: str, folder: Path = TINY) -> DictConfig:
-    """`ergo_plugins.plan.compose.composed`, by default of a tiny recipe."""
+    """`ergo_plugins.plan.compose.composed`, by default of a tiny recipe; a copy of what was composed before."""
+    return copy.deepcopy(_composed(name, overrides, folder))
+
+
+@cache
+def _composed(name: str, overrides: tuple[str, ...], folder: Path) -> DictConfig:
     config: DictConfig = compose.composed(name, *overrides, folder=folder)
     return config
 

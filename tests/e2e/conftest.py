@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.e2e.lmms_runs import POLICY, Run, lmms_eval, make_panels
+
+expect.set_options(timeout=30_000)  # what is to come may take its time where the machine is busy
 
 
 @pytest.fixture(scope="session")

@@ -88,12 +88,17 @@ def lmms_eval(model: str, tasks: Path, folder: Path, /, **arguments: Any) -> Run
     return run_to_its_end(lmms_eval_command(model, tasks, folder, **arguments), folder)
 
 
-def run_to_its_end(command: list[str], folder: Path) -> Run:
-    """A run of `lmms_eval_command`'s kind with the usual variables; what it printed is kept in ``folder/log.txt``."""
+def run_to_its_end(command: list[str], folder: Path, installed: Path | None = None) -> Run:
+    """A run of `lmms_eval_command`'s kind with the usual variables; what it printed is kept in ``folder/log.txt``.
+
+    Args:
+        installed: a folder with more packages.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     assert command[1:3] == ["-m", "lmms_eval"]
     log = folder / "log.txt"
-    exit_code = _STARTS.run(command[3:], str(ROOT), str(log), environment_of())
+    more = {} if installed is None else {"PYTHONPATH": str(installed)}
+    exit_code = _STARTS.run(command[3:], str(ROOT), str(log), environment_of() | more)
     return Run(folder, exit_code, log.read_text())
 
 

@@ -44,12 +44,15 @@ def test_window_and_overlap() -> None:
     lock = threading.Lock()
     under_way = most_under_way = asked = most_asked = 0
     image = Image.new("RGB", (800, 600))
+    all_asked = threading.Barrier(CONCURRENCY)  # the first ones wait for each other, however slow this machine is
 
     def slow(body: dict[str, Any], number: int) -> tuple[int, str]:
         nonlocal asked, most_asked
         with lock:
             asked += 1
             most_asked = max(most_asked, asked)
+        if number < CONCURRENCY:
+            all_asked.wait(timeout=60)
         time.sleep(0.05 if number % 3 else 0.15)
         with lock:
             asked -= 1

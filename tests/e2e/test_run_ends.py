@@ -70,6 +70,7 @@ def test_an_engine_that_raises(task: Path, tmp_path: Path) -> None:
     stopped(run, "the run ended early: ", "ergo_panels/test/0", "LookupError: nobody foresaw this engine")
 
 
+@pytest.mark.slow  # as the engine does
 def test_a_processor_that_raises(task: Path, tmp_path: Path) -> None:
     model = policy_with(tmp_path / "model", chat_template__jinja="{{ messages[0]['content'] // 0 }}")
     run = lmms_eval("ergo_hf", task, tmp_path / "run", model=model)
@@ -78,6 +79,7 @@ def test_a_processor_that_raises(task: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow  # as the engine does
 def test_a_row_that_raises(task: Path, tmp_path: Path) -> None:
     broken = task_with(
         task,
@@ -143,7 +145,7 @@ def test_what_fails_in_the_task_itself_ends_the_run_too(task: Path, tmp_path: Pa
             ("--gen_kwargs", "max_new_tokens=3,top_p=0.5"),
             "--gen_kwargs max_new_tokens=3 is not taken: give zoom_new_tokens= and answer_new_tokens= in --model_args",
         ),
-        (("--apply_chat_template",), "leave the option out"),
+        pytest.param(("--apply_chat_template",), "leave the option out", marks=pytest.mark.slow),
     ],
 )
 def test_a_wish_that_would_be_ignored_is_refused(task: Path, tmp_path: Path, typed: tuple[str, ...], said: str) -> None:

@@ -32,7 +32,7 @@ from ergo_plugins.verl_plugin.records import OUTCOME
 from ergo_plugins.verl_plugin.rows import Row
 from ergo_plugins.verl_plugin.settings import Settings
 from tests.contract.verl_parts import composed
-from tests.e2e.lmms_runs import POLICY, ROOT, Run, lmms_eval_command
+from tests.e2e.lmms_runs import POLICY, ROOT, Run, lmms_eval_command, run_to_its_end
 from tests.e2e.test_user_method import all_blocks, block, install, started
 
 METHOD, REWARD, SOURCE, TASK = "A method", "A reward", "A training source", "A benchmark task"
@@ -226,11 +226,9 @@ def task(panels: Path, tmp_path: Path) -> Path:
 
 def evaluated(task: Path, folder: Path, **arguments: Any) -> tuple[Run, dict[str, float]]:
     """A run of stock lmms-eval on the task, and its metrics."""
-    folder.mkdir()
     command = lmms_eval_command("ergo_hf", task, folder, model=POLICY, **arguments)
     command[command.index("--tasks") + 1] = "small_things"
-    done = started(command, folder)
-    run = Run(folder, done.returncode, done.stdout + done.stderr)
+    run = run_to_its_end(command, folder)
     assert run.exit_code == 0, run.log
     return run, run.results["results"]["small_things"]
 

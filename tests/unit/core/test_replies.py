@@ -270,7 +270,7 @@ def cpu_seconds(read: Callable[[str], object], text: str, repeats: int) -> float
         started = time.thread_time()
         read(text)
         times.append(time.thread_time() - started)
-    return min(times)
+    return min(times, default=math.inf)
 
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
@@ -279,15 +279,24 @@ def test_reading_takes_time_in_proportion_to_the_length(unit: str) -> None:
     for read, prefixes in READERS.items():
         for prefix in prefixes:
             short, long = (prefix + unit * (length // len(unit)) + "!" for length in (1_000, 16_000))
-            once = cpu_seconds(read, short, repeats=5)
+            once = cpu_seconds(read, short, repeats=3)
             assert once < 0.1, f"{read.__name__} of {prefix!r} + {unit!r} * n took {once:.1f} s for 1000 characters"
-            then = cpu_seconds(read, long, repeats=3)
+            then = cpu_seconds(read, long, repeats=1)
             if then >= 64 * once:  # what shares the core slows even processor time; what is quadratic stays so
                 once, then = cpu_seconds(read, short, repeats=20), min(then, cpu_seconds(read, long, repeats=20))
             assert then < 64 * once, f"{read.__name__} of {prefix!r} + {unit!r} * n: {once:.6f} s, then {then:.3f} s"
 
 
+def counted(text: str) -> int:
+    """What Python does once for each character."""
+    return sum(character == "!" for character in text)
+
+
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
-def test_a_megabyte_is_read_in_under_a_second(unit: str) -> None:
+def test_a_megabyte_is_read_in_the_time_of_thirty_plain_loops(unit: str) -> None:
+    """About a second on a processor of today, and as many of its own on a slower one."""
+    text = unit * (10**6 // len(unit)) + "!"
+    loop = cpu_seconds(counted, text, repeats=3)
     for read in READERS:
-        assert cpu_seconds(read, unit * (10**6 // len(unit)) + "!", repeats=3) < 1, read.__name__
+        took = cpu_seconds(read, text, repeats=1)
+        assert min(took, cpu_seconds(read, text, repeats=5 if took >= 30 * loop else 0)) < 30 * loop, read.__name__

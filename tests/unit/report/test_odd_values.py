@@ -18,7 +18,7 @@ from tests.unit.report.journals import HEADER, entry, sample, write_journal, wri
 from tests.unit.report.test_rollouts import rollout, write_dump
 
 ODD = (None, math.nan, 0, 10**400, "x\0", [1, 2])
-AT_A_PLACE = len(ODD) if os.environ.get("SLOW") else 2
+AT_A_PLACE = len(ODD) if os.environ.get("SLOW") else 1
 """Of these, so many stand in each place; the next ones in the next place."""
 
 
