@@ -24,6 +24,7 @@ from .methods.prompts import read_prompts
 from .outside.image_files import ImageValue, open_image, path_of
 from .outside.journal import Journal, JournalMismatch
 from .outside.published_prompts import prompts_path
+from .outside.streamed import Views, decode_named, original
 
 TASK = "ask"
 """What the questions of a journal are called, where no benchmark asks them."""
@@ -72,11 +73,18 @@ class Model:
         engine: carries turns to the model.
         method: how it is asked.
         config: of the method.
+        decode: how originals are decoded (`outside.streamed.Decode`).
+
+    Raises:
+        NoLibvips: ``decode`` needs what is not installed.
+        ValueError: there is no such way to decode.
     """
 
-    def __init__(self, engine: Engine, method: Method, config: Any) -> None:
+    def __init__(self, engine: Engine, method: Method, config: Any, *, decode: str = "exact") -> None:
         self.engine = engine
         self.method, self.config = method.variant(config)
+        self.decode = decode_named(decode)
+        self._views = Views(self.decode)
 
     def __enter__(self) -> Model:
         return self
@@ -162,6 +170,8 @@ class Model:
 
     def _journal(self, path: str | Path) -> Journal:
         settings = {**self.engine.identity, "method": self.method.name, **asdict(self.config)}
+        if self.decode != "exact":  # older journals, which say nothing of it, were decoded so
+            settings["decode"] = self.decode
         return Journal(path, settings, [TASK])
 
     def _asked(self, asked: Iterable[tuple[ImageValue, str]], kept: Journal | None) -> Iterator[tuple[int, Answer]]:
@@ -218,22 +228,25 @@ class Model:
 
     def _episode(self, image: ImageValue, question: str) -> Episode:
         with open_image(image) as opened:
-            sample = Sample(to_rgb(opened), split_question(question))
-        return self.method.episode(sample, self.config, self.engine.grid)
+            sample = Sample(original(opened, self.decode), split_question(question))
+        return self.method.episode(sample, self.config, self.engine.grid, render=self._views)
 
 
-def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, **options: Any) -> Model:
+def open_model(
+    model: str | Path, *, engine: str = "hf", method: str = DEFAULT, decode: str = "exact", **options: Any
+) -> Model:
     """A model in a folder, on the hub, or behind a server.
 
     Args:
         model: folder, hub id, or the name that a server knows.
         engine: ``hf``, ``vllm`` or ``openai``.
         method: its name (`methods.known_methods`).
+        decode: how originals are decoded: ``exact``, or, of JPEGs and with the extra ``fast``, ``stream`` or ``fast``.
         options: fields of the method's configuration (``prompts`` may be a file or a published name); all others
             are the engine's.
 
     Raises:
-        ValueError: an unknown engine or method, or a value that is refused.
+        ValueError: an unknown engine or method, or a value that is refused; ``decode`` needs what is not installed.
         TypeError: an option that neither has.
         OSError: there is no such model.
     """
@@ -247,7 +260,8 @@ def open_model(model: str | Path, *, engine: str = "hf", method: str = DEFAULT, 
             f"and the engine {engine} {', '.join(sorted(known))}"
         )
     images = options_for_images(engine, chosen.images)
-    return Model(open_engine(engine, model=str(model), **{**images, **engine_options}), chosen, config)
+    way = decode_named(decode)  # before the model is loaded
+    return Model(open_engine(engine, model=str(model), **{**images, **engine_options}), chosen, config, decode=way)
 
 
 def configured(method: Method, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -12,13 +12,12 @@ from typing import Any
 from PIL import Image
 
 from ..core.geometry import Box
-from ..core.images import to_rgb
 from ..core.questions import Option, Question, split_question
 from ..core.record import sample_key
 from ..core.turns import image_mark
-from ..outside.encoded import encoded, opened_encoded
+from ..outside.encoded import opened_encoded
 from ..outside.image_files import open_image
-from ..outside.streamed import Decode
+from ..outside.streamed import Decode, original
 from ..usage import Told
 from .damage import is_image_damage, missing_images
 from .ending import described
@@ -153,9 +152,7 @@ class Sample:
         Raises:
             OSError: it is missing or damaged.
         """
-        image = value if isinstance(value, Image.Image) else open_image(value)
-        kept = None if self.decode == "exact" else encoded(image)
-        return to_rgb(image) if kept is None else kept
+        return original(value if isinstance(value, Image.Image) else open_image(value), self.decode)
 
     def _messages(self) -> tuple[Any, Any]:
         """The document and the host's messages of it. It is read once: lmms-eval decodes its image at every access."""

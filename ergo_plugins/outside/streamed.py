@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 from PIL import Image
 
 from ..core.geometry import Box, Size, whole
-from ..core.images import REDUCING_GAP, damage_as_oserror, render, size_of
+from ..core.images import REDUCING_GAP, damage_as_oserror, render, size_of, to_rgb
 from ..usage import Told
-from .encoded import EncodedJpeg
+from .encoded import EncodedJpeg, encoded
 
 Decode = Literal["exact", "stream", "fast"]
 """How originals are decoded: in full by Pillow; streamed, and the whole image's view resized by libvips; streamed,
@@ -61,6 +61,20 @@ def decode_named(name: str) -> Decode:
                 _vips(known)
             return known  # type: ignore[no-any-return]
     raise ValueError(f"decode is one of {', '.join(get_args(Decode))}, got {name!r}")
+
+
+def original(image: Image.Image, decode: Decode) -> Image.Image:
+    """An original in RGB, or with its file where views can be made of that.
+
+    Args:
+        image: as Pillow opened it.
+        decode: how.
+
+    Raises:
+        OSError: it is damaged, as far as it is read here.
+    """
+    kept = None if decode == "exact" else encoded(image)
+    return to_rgb(image) if kept is None else kept
 
 
 class Views:

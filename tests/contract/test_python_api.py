@@ -7,8 +7,9 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from ergo_plugins import Answer, Model, open_model
 from ergo_plugins.core.turns import Reply, Turn
@@ -172,3 +173,38 @@ def test_an_option_that_nobody_has_is_named_with_those_there_are() -> None:
         open_model(TINY / "policy", coarse_token=16)
     with pytest.raises(ValueError, match="an engine is one of"):
         open_model(TINY / "policy", engine="hff")
+
+
+def shown(decode: str, photo: Path) -> list[Image.Image]:
+    """What the model is shown of a photograph in its two turns."""
+    method = method_named("ergo")
+    engine = ScriptedEngine(lambda *_: "<zoom>[56, 56, 168, 140]</zoom><answer>B</answer>")
+    with Model(engine, method, method.config(coarse_tokens=64, crop_tokens=64), decode=decode) as model:
+        turns = [event for event in model.watch(photo, "Which one?") if isinstance(event, Turn)]
+    return [image for turn in turns for image in turn.images]
+
+
+def test_large_jpegs_may_stay_encoded(tmp_path: Path) -> None:
+    """Views of the whole image are then libvips', and crops of ``stream`` Pillow's to the bit."""
+    photo = tmp_path / "photo.jpg"
+    Image.effect_noise((1600, 1200), 60).convert("RGB").filter(ImageFilter.GaussianBlur(2)).save(photo, quality=90)
+    exact, streamed, fast = (shown(decode, photo) for decode in ("exact", "stream", "fast"))
+    assert [image.size for image in exact] == [image.size for image in streamed] == [image.size for image in fast]
+    assert [one.tobytes() == other.tobytes() for one, other in zip(exact, streamed, strict=True)] == [False, True]
+    for one, other in zip(exact, fast, strict=True):
+        apart = np.abs(np.asarray(one, float) - np.asarray(other, float))
+        assert 0 < apart.mean() < 1
+
+
+def test_how_images_are_decoded_stands_in_the_journal(tmp_path: Path) -> None:
+    method, journal = method_named("ergo"), tmp_path / "asked.jsonl"
+    asked = [(Image.new("RGB", (64, 64)), "Which?")]
+    for decode in ("stream", "exact"):
+        model = Model(ScriptedEngine(lambda *_: "<answer>B</answer>"), method, method.config(), decode=decode)
+        if decode == "stream":
+            list(model.ask_many(asked, journal=journal))
+            continue
+        with pytest.raises(JournalMismatch, match="decode"):
+            list(model.ask_many(asked, journal=journal))
+    with pytest.raises(ValueError, match="decode is one of exact, stream, fast, got 'half'"):
+        open_model(TINY / "policy", decode="half")
