@@ -14,13 +14,13 @@ pytest=("$bin/python" -m pytest --durations=40)
 which="not gpu$([ -n "${SLOW:-}" ] || echo " and not slow")"
 [ $# -eq 0 ] || exec "${pytest[@]}" "$@" -m "$which"
 
-# one process has verl train, one run after the other, since three at once do not fit the memory; two more share the other
-# tests, file by file. Ray would give its workers the lowest priority, so that the longest of all waits
+# policies learn in one process; two more share the other tests, file by file, and then verl's short trainings follow: two of
+# verl's runs fit the memory, three do not. Ray would give its workers the lowest priority, so that the longest of all waits
 export RAY_worker_niceness=0
 log=$(mktemp)
-"${pytest[@]}" tests/e2e -m "$which and (learning or training)" > "$log" 2>&1 & trainings=$!
-trap 'kill $trainings 2>/dev/null || true' EXIT
-echo "verl trains beside the rest; what those tests print comes at the end, and until then stands in $log"
+"${pytest[@]}" tests/e2e -m "$which and learning" > "$log" 2>&1 & learning=$!
+trap 'kill $learning 2>/dev/null || true' EXIT
+echo "policies learn beside the rest; what those tests print comes at the end, and until then stands in $log"
 
 "$bin/ruff" format --check .
 "$bin/ruff" check .
@@ -28,6 +28,7 @@ echo "verl trains beside the rest; what those tests print comes at the end, and 
 for script in recipes/*.sh recipes/*/*.sh tests/*.sh; do bash -n "$script"; done
 failed=""
 "${pytest[@]}" -n 2 --dist loadfile tests -m "$which and not learning and not training" || failed=yes
-wait $trainings || failed=yes
+"${pytest[@]}" tests/e2e -m "$which and training" || failed=yes
+wait $learning || failed=yes
 cat "$log"
 [ -z "$failed" ]
