@@ -89,6 +89,7 @@ def reply(body: dict[str, Any], _number: int) -> tuple[int, str]:
     return 200, f'<think>there</think>\n```json\n[{{"bbox_2d": {list(said(sentence[0]))}}}]\n```'
 
 
+@pytest.mark.slow  # a run that is killed goes on in test_resume
 def test_eight_files_one_command_killed_and_started_again(published: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     journal = out / "egm" / "journal.jsonl"

@@ -106,6 +106,7 @@ def test_it_is_evaluated_by_stock_lmms_eval_and_reported(by_transformers: Run, i
     assert compared.returncode == 0, compared.stderr
 
 
+@pytest.mark.slow  # another start of vLLM, which answers in test_engines_agree
 def test_vllm_says_the_same(by_transformers: Run, installed: Path, panels: Path, tmp_path: Path) -> None:
     options = {"dtype": "float32", "enforce_eager": True, "max_model_len": 2048}
     runs = [by_transformers, evaluated("ergo_vllm", installed, panels, tmp_path / "vllm", **options)]
