@@ -13,12 +13,12 @@ import pytest
 from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.tiny_runs import train
 
-STEPS, SCENES = 40 if os.environ.get("SLOW") else 16, 256
+STEPS, SCENES = 40 if os.environ.get("SLOW") else 20, 256
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the recipe leaves; by default after less than half of its steps."""
+    """The folder that the recipe leaves; by default after half of its steps."""
     out = tmp_path_factory.mktemp("context")
     seeds = ("data.seed=0", "actor_rollout_ref.rollout.seed=0")
     train("train_context", out, *seeds, f"trainer.save_freq={STEPS}", STEPS=STEPS, SCENES=SCENES)
