@@ -29,7 +29,7 @@ def told(values: Sequence[float]) -> str:
 
 
 def test_the_tables_are_those_that_were_made_from_the_results() -> None:
-    for folder in (KEPT, *(KEPT / name for name in ("first_design", "fourth_design", "float32_reference"))):
+    for folder in (KEPT, *(KEPT / name for name in ("first_design", "fourth_design", "float32_reference", "ablation"))):
         assert (folder / "table.md").read_text(encoding="utf-8").strip() in TEXT
 
 
@@ -86,6 +86,38 @@ def test_runs_with_an_exact_reference_are_told_as_they_came() -> None:
     follow = kept["words"]["shuffled_0"]["40"]["by_the_mark"]
     assert f"coverage {coverage:.3f} and region {region:.3f}, and {follow:.3f} of step 40's looks" in words
     assert abs(coverage - FOUND["before"]["greedy"]["coverage"]) < 0.05, "the control does not move"
+
+
+def test_the_ablation_is_told_as_it_came() -> None:
+    words = " ".join(TEXT.split())
+    kept = json.loads((KEPT / "ablation" / "results.json").read_text(encoding="utf-8"))
+    runs, before = kept["experiments"], kept["before"]
+    rows = {"A": "a_accuracy", "B": "b_region", "C": "c_region_box", "D": "d_weighted", "E": "full"}
+
+    def of(figure: str, row: str) -> float:
+        return float(runs[rows[row]][figure]["values"][0])
+
+    def pair(figure: str, one: str, other: str) -> str:
+        return f"{of(figure, one):.3f} and {of(figure, other):.3f}"
+
+    assert {tuple(run["seeds"]) for run in runs.values()} == {(0,)}
+    assert {run["n"] for run in runs.values()} == {1024}
+    coverage, accuracy, area = "greedy coverage", "greedy accuracy", "sampled area"
+    assert f"Coverage is {pair(coverage, 'A', 'C')}, accuracy {pair(accuracy, 'A', 'C')}" in words
+    assert f"for coverage**, {pair(coverage, 'C', 'D')}, **and not in answers**, {pair(accuracy, 'C', 'D')}" in words
+    assert (
+        f"in answers**, {pair(accuracy, 'D', 'E')}, **and is turned round for coverage**, {pair(coverage, 'D', 'E')}"
+        in words
+    )
+    assert max(rows, key=lambda row: of(accuracy, row)) == "E"
+    assert f"start's {before['greedy']['accuracy']:.3f} all the same" in words
+    assert f"take {of(area, 'B'):.3f} of the image, less than the start's {before['sampled']['area']:.3f}" in words
+    assert max(rows, key=lambda row: of(area, row)) == "B"
+    assert f"{of(area, 'C'):.3f} in C, {of(area, 'D'):.3f} in D" in words
+    follow = {row: kept["words"][f"{name}_0"]["20"]["by_the_mark"] for row, name in rows.items()}
+    alone = follow.pop("A")
+    assert f"({alone:.3f} of step 20's looks" in words
+    assert f"of the others' {min(follow.values()):.3f} to {max(follow.values()):.3f})" in words
 
 
 def test_the_fourth_design_is_told_as_it_came() -> None:
