@@ -13,9 +13,7 @@ import pytest
 
 from tests.e2e.lmms_runs import OFFLINE, ROOT
 
-pytestmark = (
-    pytest.mark.slow
-)  # three starts of vLLM; test_engines_agree and test_user_method have it answer, test_replicas counts
+pytestmark = pytest.mark.slow  # three starts of vLLM, which answers in test_engines_agree
 SCRIPT = Path(__file__).with_name("vllm_engine_script.py")
 
 

@@ -53,7 +53,8 @@ def become_a_run(arguments: list[str], folder: str, log: str, environment: dict[
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.path[1:1] = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path not in sys.path]
+    more = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [path for path in more if path and path not in sys.path]
     sys.argv = ["lmms_eval", *arguments]
     sys.path[0] = folder  # as Python does for -m
     runpy.run_module("lmms_eval", run_name="__main__", alter_sys=True)

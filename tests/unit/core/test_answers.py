@@ -185,3 +185,25 @@ def test_a_letter_is_recognised_in_every_dress(option: Option, dress: str) -> No
 @given(st.integers(-(10**12), 10**12))
 def test_a_whole_number_is_read_however_it_is_grouped(value: int) -> None:
     assert number(str(value)) == number(f"{value:,}") == number(f"It is {value}.") == value
+
+
+BEFORE = (
+    "not",
+    "neither",
+    "nor",
+    "than",
+    "isn't",
+    "won't be",
+    "except",
+    "rule out",
+    "eliminate",
+    "UNLIKE",
+    "instead of",
+)
+BEHIND = ("not it", "incorrect", "WRONG", "false", "impossible", "ruled out", "unlikely")
+
+
+@pytest.mark.parametrize("denied", [*(f"{w} option B" for w in BEFORE), *(f"option B is {w}" for w in BEHIND)])
+def test_each_word_that_denies_is_heeded(denied: str) -> None:
+    """Of options that are stated the last counts, and this one is mentioned for its faults."""
+    assert extract_letter(f"I say (C), {denied}", OPTIONS) == "C"

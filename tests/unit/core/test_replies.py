@@ -270,7 +270,7 @@ def cpu_seconds(read: Callable[[str], object], text: str, repeats: int) -> float
         started = time.thread_time()
         read(text)
         times.append(time.thread_time() - started)
-    return min(times, default=math.inf)
+    return min(times)
 
 
 @pytest.mark.parametrize("unit", LONG.values(), ids=LONG.keys())
@@ -299,4 +299,6 @@ def test_a_megabyte_is_read_in_the_time_of_thirty_plain_loops(unit: str) -> None
     loop = cpu_seconds(counted, text, repeats=3)
     for read in READERS:
         took = cpu_seconds(read, text, repeats=1)
-        assert min(took, cpu_seconds(read, text, repeats=5 if took >= 30 * loop else 0)) < 30 * loop, read.__name__
+        if took >= 30 * loop:  # once may be bad luck
+            took = cpu_seconds(read, text, repeats=5)
+        assert took < 30 * loop, read.__name__
