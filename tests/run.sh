@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Environment and tests:  bash tests/run.sh [pytest arguments]
-# Arguments choose tests, which then run alone, without linting. SLOW=1 adds those that take minutes of verl each.
+# Arguments choose tests, which then run alone, without linting. SLOW=1 adds those that are marked slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false

@@ -1,15 +1,16 @@
 """What the client costs beside the model: opening files, decoding, resizing, encoding and HTTP. Linux; on two cores a
 rough twenty minutes with the reference.
 
-    python -m recipes.bench.host [--reference CHECKOUT] [--samples 100] [--sizes vstar hr4k hr8k] [--quick]
-                                 [-o runs/bench/host.json]
+    python -m recipes.bench.host [--reference CHECKOUT] [--samples 100] [--sizes vstar hr4k hr8k] [--decode stream fast]
+                                 [--growth | --no-growth] [--quick] [-o runs/bench/host.json]
 
 The server stands on loopback in a process of its own and answers at once, or after a fixed time. Ours and the
 reference's ``eval.py`` (see `reference`) play the same files on it in turn, each time in a new process that is held to
 the same cores and watched from outside: CPU seconds with those of its children, and the largest resident set. Both read
 their questions from a pipe: what they spent before they opened it is start-up and does not count; the third of a second
 of imports that the openai package puts off until its first request does. Without ``--reference``, ``other`` is empty in
-its rows. How the figures grow with samples, concurrency and cores is measured at the first of the sizes.
+its rows. How the figures grow with samples, concurrency and cores is measured at the first of the sizes. Each way of
+``--decode`` plays every size once more, and is held against the reference and against decoding in full.
 
 Ours is what ``--model ergo_openai`` runs: samples, journal, episodes and engine, without previews, and without
 lmms-eval, whose import and data sets would hide the samples. The server's CPU time is nobody's; with no cores to spare,
@@ -24,7 +25,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import reference
@@ -43,6 +44,9 @@ CPU_TARGETS = {"vstar": 1 / 3, "hr8k": 1 / 4}
 RATE_TARGETS = {"hr8k": 5.0}
 SLOW_TARGET = 0.95
 MEMORY_TARGET = 1.1
+LATE_CPU_TARGETS = {"hr8k": 0.4}
+LATE_MEMORY_TARGETS = {"hr8k": 0.3}
+"""Of the reference, where originals stay encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Setting:
         size: a name in `SIZES`.
         delay_s: until the server answers a turn.
         spread_s: by which that time varies, up and down.
+        decode: ours, as in the model's arguments; the reference has one way.
     """
 
     size: str
@@ -61,6 +66,7 @@ class Setting:
     cores: int = 2
     delay_s: float = 0.0
     spread_s: float = 0.0
+    decode: str = "exact"
 
     def __str__(self) -> str:
         times = (
@@ -69,7 +75,8 @@ class Setting:
             else f"{self.delay_s:g}"
         )
         slow = f", {times} s server" if self.delay_s else ""
-        return f"{self.size}, {self.samples} samples, {self.concurrency} at once, {self.cores} cores{slow}"
+        late = f", decode={self.decode}" if self.decode != "exact" else ""
+        return f"{self.size}, {self.samples} samples, {self.concurrency} at once, {self.cores} cores{slow}{late}"
 
 
 @dataclass(slots=True)
@@ -111,7 +118,7 @@ class Bench:
                 command = reference.command(self.checkout, Path(folder), url, tokens=TOKENS, concurrency=at_once)
                 environment = reference.environment(self.checkout)
             else:
-                command, environment = our_command(Path(folder), url, at_once), {}
+                command, environment = our_command(Path(folder), url, at_once, setting.decode), {}
             print(f"{'the reference' if theirs else 'ours'}: {setting}", file=sys.stderr, flush=True)
             before = self.server.answered()
             spent = watched(command, environment, data, setting.cores)
@@ -122,9 +129,11 @@ class Bench:
         return spent.for_each(setting.samples)
 
 
-def our_command(folder: Path, url: str, concurrency: int) -> list[str]:
+def our_command(folder: Path, url: str, concurrency: int, decode: str = "exact") -> list[str]:
     """The command line of our client for a data set."""
-    options = (f"--tokens={TOKENS}", f"--concurrency={concurrency}")
+    options = [f"--tokens={TOKENS}", f"--concurrency={concurrency}"]
+    if decode != "exact":  # an older checkout, which `latency` may start, has no other way
+        options.append(f"--decode={decode}")
     return [sys.executable, *PLAYER, str(folder), url, *options]
 
 
@@ -154,6 +163,19 @@ def sizes_compared(bench: Bench, settings: Sequence[Setting], rounds: int) -> It
         yield AtMost(f"{slow}: peak MB", ours.peak_mb)
 
 
+def decoded_late(bench: Bench, setting: Setting, ways: Sequence[str], rounds: int) -> Iterator[Figure]:
+    """One size with originals that stay encoded, against the reference and against ours that decodes in full."""
+    full, other = bench.measure(setting, rounds=rounds)
+    for way in ways:
+        late = replace(setting, decode=way)
+        ours, _ = bench.measure(late, rounds=rounds, alone=True)
+        rows = compared(late, ours, other)
+        targets = (LATE_CPU_TARGETS.get(setting.size), None, LATE_MEMORY_TARGETS.get(setting.size))
+        yield from (replace(row, target=target) for row, target in zip(rows, targets, strict=True))
+        yield AtMost(f"{late}: CPU-s (other: decode=exact)", ours.cpu_s, full.cpu_s)
+        yield AtMost(f"{late}: peak MB (other: decode=exact)", ours.peak_mb, full.peak_mb)
+
+
 def growth(bench: Bench, main: Setting, counts: Sequence[int], at_once: Sequence[int]) -> Iterator[Figure]:
     """One size with other numbers of samples, of samples at once, and of cores."""
     available = len(os.sched_getaffinity(0))
@@ -179,6 +201,8 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=["vstar", "hr4k", "hr8k"])
     parser.add_argument("--cores", type=int, default=2, help="that a client may use (%(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="in turn with the reference; medians count (%(default)s)")
+    parser.add_argument("--decode", nargs="*", choices=("stream", "fast"), default=[], help="beside decoding in full")
+    parser.add_argument("--growth", action=argparse.BooleanOptionalAction, default=True, help="with more of everything")
     parser.add_argument("--quick", action="store_true", help="four tiny samples, one round: does it run at all?")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench/host.json"), help="%(default)s")
     args = parser.parse_args()
@@ -198,7 +222,10 @@ def main() -> None:
     with serving() as server:
         bench = Bench(server, args.out.parent, args.reference and args.reference.resolve())
         figures += sizes_compared(bench, settings, args.rounds)
-        figures += growth(bench, settings[0], counts, at_once)
+        for setting in settings:
+            figures += decoded_late(bench, setting, args.decode, args.rounds)
+        if args.growth:
+            figures += growth(bench, settings[0], counts, at_once)
     print(table(figures))
     print("other: the reference, where no other is named; *: what the server alone allows")
     write(figures, args.out)

@@ -1,6 +1,6 @@
 """Our client: a data set of `reference.make_set` played to its end against `instant_server`.
 
-    python -m recipes.bench.player ROOT BASE_URL --tokens 640 --concurrency 16
+    python -m recipes.bench.player ROOT BASE_URL --tokens 640 --concurrency 16 [--decode fast]
 
 ROOT is the data set's folder, and gets the journal too. `host` says what is left out of ``--model ergo_openai``.
 """
@@ -26,7 +26,7 @@ def messages(row: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"role": "user", "content": parts}]
 
 
-def play(root: Path, base_url: str, tokens: int, concurrency: int) -> None:
+def play(root: Path, base_url: str, tokens: int, concurrency: int, decode: str) -> None:
     """All samples of the data set.
 
     Raises:
@@ -37,12 +37,15 @@ def play(root: Path, base_url: str, tokens: int, concurrency: int) -> None:
         {
             **{"model": "ergo", "base_url": base_url, "grid": "qwen2.5-vl", "concurrency": concurrency},
             **{"coarse_tokens": tokens, "crop_tokens": tokens},
-            **{"journal": str(root / "journal.jsonl"), "previews": 0},
+            **{"journal": str(root / "journal.jsonl"), "previews": 0, "decode": decode},
         },
     )
     engine = open_engine("openai", **arguments.engine)
     rows = reference.read_set(root)  # last, since the clock starts here
-    samples = [Sample("bench", "test", number, 0, row["text"], rows, messages) for number, row in enumerate(rows)]
+    samples = [
+        Sample("bench", "test", number, 0, row["text"], rows, messages, arguments.decode)
+        for number, row in enumerate(rows)
+    ]
     entries = play_samples(engine, samples, arguments)
     engine.close()
     wrong = [key for key, entry in entries.items() if entry.returned != ANSWER or entry.outcome.box_source is None]
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("base_url", help="of the server's API")
     parser.add_argument("--tokens", type=int, required=True, help="budget of either turn")
     parser.add_argument("--concurrency", type=int, required=True, help="samples at once")
+    parser.add_argument("--decode", default="exact", help="of originals, as in the model's arguments (%(default)s)")
     play(**vars(parser.parse_args()))
 
 

@@ -99,11 +99,15 @@ def test_ours_alone(tmp_path: Path, cores: int) -> None:
 def test_in_turn_with_the_reference(tmp_path: Path, cores: int) -> None:
     out = tmp_path / "host.json"
     reference = checkout(tmp_path / "reference")
-    run = bench(out, "--reference", str(reference))
+    run = bench(out, "--reference", str(reference), "--decode", "fast")
     assert run.returncode == 0, run.stderr[-2000:]
-    compared = [figure for name, figure in figures_of(out).items() if name.startswith(f"{MAIN}, {cores} cores: ")]
+    kept = figures_of(out)
+    compared = [figure for name, figure in kept.items() if name.startswith(f"{MAIN}, {cores} cores: ")]
     assert len(compared) == 3
     assert all(figure["ratio"] == pytest.approx(figure["ours"] / figure["other"]) for figure in compared)
+    late = [figure for name, figure in kept.items() if name.startswith(f"{MAIN}, {cores} cores, decode=fast: ")]
+    assert [figure["other"] for figure in late[:3]] == [figure["other"] for figure in compared]
+    assert [figure["other"] for figure in late[3:]] == [compared[0]["ours"], compared[2]["ours"]]
     assert not list(reference.rglob("__pycache__")), "nothing is written into the checkout"
 
 
