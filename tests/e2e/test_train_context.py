@@ -13,15 +13,21 @@ import pytest
 from ergo_plugins.report.read.rollouts import read_rollouts
 from tests.e2e.tiny_runs import train
 
-STEPS, SCENES = 40 if os.environ.get("SLOW") else 20, 256
+WHOLE = bool(os.environ.get("SLOW"))
+STEPS, SCENES = (40, 256) if WHOLE else (12, 128)
+REWARD = () if WHOLE else ("+ergo.reward.accuracy=0",)
+"""The ablation's row D learns directions soonest; in full the reward is ERGO's."""
+
+BY_LOT, LEARNED = 0.25, 0.4 if WHOLE else 0.35
+"""Shares of looks whose direction is the one that their mark means."""
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that the recipe leaves; by default after half of its steps."""
+    """The folder that the recipe leaves; by default after less than a third of its steps."""
     out = tmp_path_factory.mktemp("context")
     seeds = ("data.seed=0", "actor_rollout_ref.rollout.seed=0")
-    train("train_context", out, *seeds, f"trainer.save_freq={STEPS}", STEPS=STEPS, SCENES=SCENES)
+    train("train_context", out, *seeds, *REWARD, f"trainer.save_freq={STEPS}", STEPS=STEPS, SCENES=SCENES)
     return out
 
 
@@ -41,8 +47,8 @@ def follows(folder: Path, steps: range) -> float:
 @pytest.mark.timeout(1800)
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
     """By lot a direction follows the mark in one of four looks; over three steps the standard error is .03 at most."""
-    assert abs(follows(trained, range(1, 2)) - 0.25) < 0.1, "the policy does not know the rule"
-    assert follows(trained, range(STEPS - 2, STEPS + 1)) > 0.25 + 0.15
+    assert abs(follows(trained, range(1, 2)) - BY_LOT) < 0.1, "the policy does not know the rule"
+    assert follows(trained, range(STEPS - 2, STEPS + 1)) > LEARNED
     before, after = (measured(trained, when) for when in ("before", "after"))
     assert after["greedy"]["coverage"] > before["greedy"]["coverage"] + 0.1
     assert before["oracle"] > after["greedy"]["region"]
