@@ -1,6 +1,6 @@
 """What users would pick instead: lmms-eval's own clients of a server beside ours, through stock tasks. Linux.
 
-    python -m recipes.bench.stock [--sizes vstar hr8k] [--samples 100 1000] [-o runs/bench/stock.json]
+    python -m recipes.bench.stock [--sizes vstar hr8k] [--samples 100 1000] [--ours] [-o runs/bench/stock.json]
 
 ``openai`` and ``async_openai`` of lmms-eval, ours with the single pass (which like them shows the whole image once),
 and ours with the zoom, originals decoded in full or late, answer the same documents (`stock_tasks`) on one server that
@@ -111,21 +111,27 @@ class Played:
         return (self.spent[client].cpu_s - self.starts[client].cpu_s) / (self.samples - STARTED)
 
 
-def size_compared(server: InstantServer, place: Path, size: str, counts: Sequence[int], cores: int) -> Iterator[Figure]:
-    """Rows of one size of image."""
+def size_compared(
+    server: InstantServer, place: Path, size: str, counts: Sequence[int], cores: int, *, ours: bool
+) -> Iterator[Figure]:
+    """Rows of one size of image; ``ours`` alone have those of their memory."""
     with tempfile.TemporaryDirectory(dir=place.resolve()) as name:
         folder = Path(name)
         files = [str(file) for file in images(place.resolve(), size)]
         whole([sys.executable, *MAKER, name, size, str(max(counts)), *files], cores)
-        starts = {client: run(client, server, folder, STARTED, cores) for client in CLIENTS}
+        starts = {} if ours else {client: run(client, server, folder, STARTED, cores) for client in CLIENTS}
 
         def played(samples: int, clients: Sequence[Client]) -> Played:
             return Played(samples, {client: run(client, server, folder, samples, cores) for client in clients}, starts)
 
-        fewest = played(counts[0], CLIENTS)
-        yield from compared(size, fewest)
+        fewest = played(counts[0], OWN if ours else CLIENTS)
+        if not ours:
+            yield from compared(size, fewest)
         for count in counts[1:]:
-            yield from longer(size, played(count, OWN), fewest)
+            more = played(count, OWN)
+            if not ours:
+                yield from longer(size, more, fewest)
+            yield from memory(size, more, fewest)
 
 
 def compared(size: str, played: Played) -> Iterator[Figure]:
@@ -146,7 +152,7 @@ def compared(size: str, played: Played) -> Iterator[Figure]:
 
 
 def longer(size: str, played: Played, fewest: Played) -> Iterator[Figure]:
-    """Ours with more samples: the pace against lmms-eval's clients with the fewest, the memory against their own."""
+    """Ours with more samples, against lmms-eval's clients with the fewest."""
     for client in OWN:
         name = f"{size}, {played.samples} samples: {client.name}"
         for other in HOSTS:
@@ -154,12 +160,17 @@ def longer(size: str, played: Played, fewest: Played) -> Iterator[Figure]:
             beside = f"(other: {other.name}, {fewest.samples})"
             yield AtLeast(f"{name}, samples/s {beside}", played.pace(client), fewest.pace(other), target)
             yield AtMost(f"{name}, CPU-s a sample {beside}", played.cpu_s(client), fewest.cpu_s(other))
-        now, before = played.spent[client], fewest.spent[client]
-        beside = f"(other: {fewest.samples})"
-        yield AtMost(f"{name}, peak MB {beside}", now.peak_mb, before.peak_mb)
-        yield AtMost(f"{name}, MB but for mapped files {beside}", now.own_mb, before.own_mb, MEMORY_TARGET)
     name, beside = f"{size}, {played.samples} samples: {LATE.name}", f"(other: {ZOOM.name})"
     yield AtMost(f"{name}, CPU-s a sample {beside}", played.cpu_s(LATE), played.cpu_s(ZOOM), LATE_TARGETS.get(size))
+
+
+def memory(size: str, played: Played, fewest: Played) -> Iterator[Figure]:
+    """What ours hold with more samples, against the fewest."""
+    for client in OWN:
+        now, before = played.spent[client], fewest.spent[client]
+        name, beside = f"{size}, {played.samples} samples: {client.name}", f"(other: {fewest.samples})"
+        yield AtMost(f"{name}, peak MB {beside}", now.peak_mb, before.peak_mb)
+        yield AtMost(f"{name}, MB but for mapped files {beside}", now.own_mb, before.own_mb, MEMORY_TARGET)
 
 
 def main() -> None:
@@ -172,6 +183,7 @@ def main() -> None:
         default=[100, 1000],
         help="all clients play the fewest, ours all (%(default)s)",
     )
+    parser.add_argument("--ours", action="store_true", help="nothing but the memory of ours, by numbers of samples")
     parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench/stock.json"), help="%(default)s")
     args = parser.parse_args()
     if min(args.samples) <= STARTED:
@@ -181,7 +193,7 @@ def main() -> None:
     figures: list[Figure] = []
     with serving() as server:
         for size in args.sizes:
-            figures += size_compared(server, args.out.parent, size, sorted(args.samples), cores)
+            figures += size_compared(server, args.out.parent, size, sorted(args.samples), cores, ours=args.ours)
     print(table(figures))
     print(f"what a sample takes is beyond a run of {STARTED}")
     write(figures, args.out)

@@ -11,7 +11,21 @@ import pytest
 from recipes.bench.instant_server import serving
 from recipes.bench.photos import images
 from recipes.bench.process import Spent
-from recipes.bench.stock import ASYNC, CLIENTS, LATE, MAKER, SINGLE, STOCK, ZOOM, Client, Played, compared, longer, run
+from recipes.bench.stock import (
+    ASYNC,
+    CLIENTS,
+    LATE,
+    MAKER,
+    SINGLE,
+    STOCK,
+    ZOOM,
+    Client,
+    Played,
+    compared,
+    longer,
+    memory,
+    run,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +64,9 @@ def test_longer_runs_are_held_to_their_own_memory_and_to_the_hosts_pace() -> Non
     starts = dict.fromkeys(CLIENTS, Spent(10, 8, 500))
     fewest = Played(12, dict.fromkeys(CLIENTS, Spent(20, 18, 600, 400)), starts)
     played = Played(102, dict.fromkeys(CLIENTS, Spent(30, 28, 900, 450)), starts)
-    told = {figure.name: figure.to_json() for figure in longer("vstar", played, fewest)}
+    told = {
+        figure.name: figure.to_json() for figure in (*longer("vstar", played, fewest), *memory("vstar", played, fewest))
+    }
     rate = told["vstar, 102 samples: single pass, samples/s (other: openai, 12)"]
     assert (rate["ours"], rate["other"], rate["met"]) == (5, 1, True)
     assert told["vstar, 102 samples: zoom, peak MB (other: 12)"]["met"] is None
