@@ -18,8 +18,8 @@ STEPS, SCENES = (40, 256) if WHOLE else (12, 128)
 REWARD = () if WHOLE else ("+ergo.reward.accuracy=0",)
 """The ablation's row D learns directions soonest; in full the reward is ERGO's."""
 
-BY_LOT, LEARNED = 0.25, 0.4 if WHOLE else 0.35
-"""Shares of looks whose direction is the one that their mark means."""
+BY_LOT = 0.25
+"""Share of looks whose direction is the one that their mark means, for who does not know the rule."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def follows(folder: Path, steps: range) -> float:
 def test_it_looks_where_the_landmark_says(trained: Path) -> None:
     """By lot a direction follows the mark in one of four looks; over three steps the standard error is .03 at most."""
     assert abs(follows(trained, range(1, 2)) - BY_LOT) < 0.1, "the policy does not know the rule"
-    assert follows(trained, range(STEPS - 2, STEPS + 1)) > LEARNED
+    assert follows(trained, range(STEPS - 2, STEPS + 1)) > BY_LOT + 0.15
     before, after = (measured(trained, when) for when in ("before", "after"))
     assert after["greedy"]["coverage"] > before["greedy"]["coverage"] + 0.1
     assert before["oracle"] > after["greedy"]["region"]
