@@ -22,7 +22,14 @@ setup(
     },
     install_requires=["packaging>=23", "pillow>=11", "pyyaml>=6", "tenacity>=8", "tqdm>=4.66"],
     extras_require={
-        "eval": ["lmms-eval>=0.7.3,<0.8", "torchvision", "transformers>=5.5.3,<5.21", "openai>=1.60", "aiohttp>=3.9"],
+        "eval": [
+            "lmms-eval>=0.7.3,<0.8",
+            "torchvision",
+            "transformers>=5.5.3,<5.21",
+            "openai>=2.16",  # the first whose client takes a body in bytes
+            "orjson>=3.9",
+            "aiohttp>=3.9",
+        ],
         "vllm": ["vllm>=0.24,<0.34"],
         "verl": [
             # private names of it are called, and a patch release has renamed one; it bounds transformers, too
@@ -38,7 +45,14 @@ setup(
             "tensorboard",
             "uvicorn",
         ],
-        "demo": ["gradio>=6.20,<7", "transformers>=5.5.3,<5.21", "torchvision", "openai>=1.60", "aiohttp>=3.9"],
+        "demo": [
+            "gradio>=6.20,<7",
+            "transformers>=5.5.3,<5.21",
+            "torchvision",
+            "openai>=2.16",
+            "orjson>=3.9",
+            "aiohttp>=3.9",
+        ],
         "fast": ["pyvips>=3", "pyvips-binary>=8.16"],
         "dev": [
             "dashscope>=1.20",  # ships Qwen's vocabulary, which tests make the real tokenizer from

@@ -19,12 +19,12 @@ from ..core.png import png
 from ..core.turns import Reply, Turn
 from ..outside.processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Heard, Job
+from .completions import chat_completion
 from .decoding import Decoding
 from .overlap import LoopThread, Patience, play_overlapping
 from .providers import PROVIDERS, cut_at
 from .replicas import Replica, Replicas, addresses
 from .served_grid import Served, check_processor, grid_of_name, served
-from .streamed import streamed
 
 WHICH_MODEL_S = 10.0
 """How long a server may take to say which models it has."""
@@ -225,11 +225,9 @@ class OpenAIEngine(Engine):
 
     async def _completion(self, replica: Replica, parameters: dict[str, Any], heard: Heard | None) -> Any:
         """The server's answer to a request, streamed if somebody listens."""
-        create = replica.client.chat.completions.create
-        if heard is None:
-            return await create(**parameters)
+        reply = chat_completion(replica.client, parameters, heard)
         # the client's own timeout is for a silence; a stream may also drip for ever
-        return await asyncio.wait_for(streamed(create, parameters, heard), self._timeout_s)
+        return await (asyncio.wait_for(reply, self._timeout_s) if heard else reply)
 
     def _as_replied(self, heard: Heard, turn: Turn) -> Heard:
         """Tells what was said so far as `_reply` will have it: no half of a character, nothing behind a stop string."""
@@ -250,7 +248,8 @@ class OpenAIEngine(Engine):
             "max_tokens": turn.max_new_tokens,
             "seed": self.decoding.seed_of(key, turn.name),
             **({"stop": list(turn.stop)} if turn.stop else {}),
-            "extra_body": {**self._extras, **({"chat_template_kwargs": self._template} if self._template else {})},
+            **self._extras,
+            **({"chat_template_kwargs": self._template} if self._template else {}),
         }
 
     def _forgo_extras(self, replica: Replica, status: int, stated: str) -> bool:

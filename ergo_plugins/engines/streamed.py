@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .base import Heard
@@ -12,24 +11,22 @@ STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": 
 """What asks for a stream that ends with its token counts."""
 
 
-async def streamed(create: Callable[..., Awaitable[Any]], parameters: dict[str, Any], heard: Heard) -> Any:
-    """Ask for a stream and return the whole completion; ``heard`` is told what has been said so far.
+async def streamed(stream: Any, heard: Heard) -> Any:
+    """The whole completion; ``heard`` is told what has been said so far.
 
     A server that knows no streams and answers at once is taken at its word. Token counts are missing where the server
     does not send them with a stream.
 
     Args:
-        create: the client's ``chat.completions.create``.
-        parameters: of the same request without a stream.
+        stream: an `openai.AsyncStream` of chunks, asked for with `STREAMED`.
 
     Raises:
-        openai.OpenAIError: as of ``create``; also for what cuts the stream.
+        openai.OpenAIError: what cuts the stream, and an error sent within it.
         ValueError: the stream holds no JSON, or ended before the reply did.
     """
     import openai
     from openai.types.chat import ChatCompletion
 
-    stream = await create(**parameters, **STREAMED)
     async with stream:
         try:
             if stream.response.headers.get("content-type", "").startswith("application/json"):
