@@ -41,6 +41,7 @@ setup(
             "cachetools>=5",
             "fastapi",
             "msgspec",
+            "orjson>=3.9",
             "pyzmq",
             "tensorboard",
             "uvicorn",

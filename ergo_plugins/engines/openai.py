@@ -17,6 +17,7 @@ from PIL import Image
 from ..core.geometry import VisionGrid
 from ..core.png import png
 from ..core.turns import Reply, Turn
+from ..core.unicode import unicode_text
 from ..outside.processors import load_processor, vision_grid
 from .base import Engine, EngineRefused, EngineUnavailable, Finished, Heard, Job
 from .completions import chat_completion
@@ -233,7 +234,7 @@ class OpenAIEngine(Engine):
         """Tells what was said so far as `_reply` will have it: no half of a character, nothing behind a stop string."""
 
         def tell(text: str) -> None:
-            text = _unicode(text).rstrip(_REPLACEMENT)
+            text = unicode_text(text).rstrip(_REPLACEMENT)
             heard(cut_at(text, turn.stop)[0] if self._provider else text)
 
         return tell
@@ -283,7 +284,7 @@ class OpenAIEngine(Engine):
             )
         usage = response.usage
         details = getattr(usage, "prompt_tokens_details", None)
-        text = _with_stop(_unicode(message.content or ""), choices[0], turn.stop)
+        text = _with_stop(unicode_text(message.content or ""), choices[0], turn.stop)
         text, stopped = cut_at(text, turn.stop) if self._provider else (text, False)
         return Reply(
             text=text,
@@ -359,11 +360,6 @@ def _api_key(variable: str | None) -> str:
 
 
 _REPLACEMENT = "\ufffd"
-
-
-def _unicode(text: str) -> str:
-    """The text with halves of surrogate pairs replaced: JSON can carry them, UTF-8 cannot, and it is sent again."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _with_stop(text: str, choice: Any, stop: tuple[str, ...]) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from ..core import plain as checked
+from ..core.collection import paused_collection
 from ..core.record import JOURNAL_FORMAT, Entry
 from ..usage import Told
 
@@ -159,11 +160,12 @@ class Lines(Generic[L]):
                     f"{self.path} is no {self.kind}: it begins with {first[:60]!r}. Name another file"
                 )
             whole = len(first) if has_header else 0
-            for number, line in enumerate(file, start=2):
-                if not line.endswith(b"\n"):
-                    break
-                self._take(line, number)
-                whole += len(line)
+            with paused_collection():
+                for number, line in enumerate(file, start=2):
+                    if not line.endswith(b"\n"):
+                        break
+                    self._take(line, number)
+                    whole += len(line)
         self._file.truncate(whole)
         if not has_header:
             self._write(header, "the header")

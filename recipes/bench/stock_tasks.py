@@ -2,8 +2,8 @@
 
     python -m recipes.bench.stock_tasks FOLDER SIZE SAMPLES IMAGE [IMAGE ...]
 
-SIZE is ``hr8k`` for documents of ``hrbench8k``, whose images are base64 text; any other for those of ``vstar_bench``.
-The task is called ``bench``.
+SIZE is ``hr8k`` for documents of ``hrbench8k``, ``hr4k`` for those of ``mmerealworld_lite``, whose images are base64
+text; any other for those of ``vstar_bench``. The task is called ``bench``.
 """
 
 from __future__ import annotations
@@ -41,11 +41,23 @@ def hrbench_row(number: int, image: bytes) -> dict[str, Any]:
     return {**asked, "category": "single", "cycle_category": 0, "image": base64.b64encode(image).decode("ascii")}
 
 
+def realworld_row(number: int, image: bytes) -> dict[str, Any]:
+    """A document of ``mmerealworld_lite``."""
+    asked = {"index": str(number), "question": "What is the colour of the small sign?", "answer": ANSWER}
+    options = [f"({letter}) {option}" for letter, option in OPTIONS.items()]
+    sorts = {"category": "Perception/sign", "l2-category": "sign"}
+    return {**asked, "multi-choice options": options, **sorts, "bytes": base64.b64encode(image).decode("ascii")}
+
+
 STOCK = {
     "vstar_bench": ("vstar_bench/vstar_bench.yaml", "test", vstar_row),
+    "mmerealworld_lite": ("mme_realworld/mme_realworld_lite.yaml", "train", realworld_row),
     "hrbench8k": ("hrbench/hrbench8k.yaml", "hrbench_8k", hrbench_row),
 }
 """By task: its yaml, its split and its documents."""
+
+OF_SIZE = {"hr8k": "hrbench8k", "hr4k": "mmerealworld_lite"}
+"""Whose documents have images of that size."""
 
 
 def make(folder: Path, task: str, samples: int, images: list[Path]) -> None:
@@ -74,8 +86,7 @@ def make(folder: Path, task: str, samples: int, images: list[Path]) -> None:
 
 
 def main(folder: str, size: str, samples: str, *images: str) -> None:
-    task = "hrbench8k" if size == "hr8k" else "vstar_bench"
-    make(Path(folder), task, int(samples), [Path(image).resolve() for image in images])
+    make(Path(folder), OF_SIZE.get(size, "vstar_bench"), int(samples), [Path(image).resolve() for image in images])
 
 
 if __name__ == "__main__":

@@ -153,6 +153,19 @@ def test_images_are_sent_once_encoded_and_unchanged() -> None:
             assert re.match(r"data:image/png;base64,iVBORw0KGgo", url), "the media type is the bytes' own"
 
 
+def test_words_that_no_request_carries_are_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.QUESTION", split_question("Which \ud83d one?\nA. this\nB. that"))
+    sent: list[int] = []
+
+    def script(body: dict[str, Any], number: int) -> tuple[int, str]:
+        sent.append(number)
+        return in_order(body)
+
+    with pytest.raises(EngineFault, match=r"task/test/\d.*no Unicode text"):
+        play(script, samples=1)
+    assert not sent
+
+
 def test_lmms_eval_ends_with_an_error_and_goes_on_later(panels: Path, tmp_path: Path) -> None:
     """Stock lmms-eval would turn an exception into exit code 0."""
 

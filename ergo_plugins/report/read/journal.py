@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...core import plain as checked
+from ...core.collection import paused_collection
 from ...core.outcome import CROP
 from ...core.record import JOURNAL_FORMAT, READABLE_FORMATS, Entry
 from .rows import Row, Run, UnreadableInput
@@ -29,11 +30,12 @@ def read_journal(path: str | Path) -> Run:
         if not first.endswith(b"\n"):
             raise UnreadableInput(f"{path} has no whole line; a journal begins with a line of settings")
         header = _header(path, first)
-        for number, line in enumerate(file, start=2):
-            if line.endswith(b"\n"):
-                rows.append(_row(path, number, line))
-            else:
-                torn = bool(line.strip())
+        with paused_collection():
+            for number, line in enumerate(file, start=2):
+                if line.endswith(b"\n"):
+                    rows.append(_row(path, number, line))
+                else:
+                    torn = bool(line.strip())
     notes = []
     if torn:
         notes.append("The last line of the journal is incomplete: the run was stopped while it wrote that sample.")

@@ -1,0 +1,148 @@
+"""What users of vLLM would pick instead: lmms-eval's own ``vllm`` beside ours, through a stock task. Linux.
+
+    python -m recipes.bench.stock_vllm [--sizes vstar hr8k] [--samples 100] [-o runs/bench/stock_vllm.json]
+
+The shipped policy on vLLM's CPU build answers the documents of `stock_tasks`, whole images of at most 1,024 visual
+tokens: the processor sees to that, for lmms-eval's client, ours with the single pass, which does the same, and ours
+with the zoom, whose two budgets are 640. Each is ``python -m lmms_eval`` from its start to its results, on the same
+cores and watched from outside, with as many requests at once; a reply has at most 16 tokens, as the task says. What a
+sample takes is the difference from a run of a few samples. The model is small, so that what the clients do beside it
+shows; its engine takes CPU time of its own, which is in all the figures. Not covered: a model of full size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .figures import AtLeast, AtMost, Figure, table, write
+from .host import CONCURRENCY, TOKENS
+from .photos import SIZES, images
+from .process import Spent, whole
+from .stock import MAKER, RATE_TARGETS, STARTED, Client
+
+# Nothing that takes memory is imported here or by these: this process watches (see `process.watched`).
+
+POLICY = Path(__file__).resolve().parents[1] / "tiny" / "policy"
+IMAGE_TOKENS = 1024
+TOKEN_PX = 28
+"""Side of the square of pixels that a visual token stands for."""
+REPLY_TOKENS = 16
+
+ENGINE = f"dtype=float32,enforce_eager=True,max_model_len=4096,block_size=32,max_num_seqs={CONCURRENCY}"
+OURS = f"{ENGINE},previews=0,concurrency={CONCURRENCY}"
+STOCK = Client("vllm", "vllm", f"{ENGINE},max_new_tokens={REPLY_TOKENS}")
+SINGLE = Client("single pass", "single_pass_vllm", f"{OURS},answer_new_tokens={REPLY_TOKENS}")
+ZOOM = Client(
+    "zoom",
+    "ergo_vllm",
+    f"{OURS},coarse_tokens={TOKENS},crop_tokens={TOKENS},zoom_new_tokens={REPLY_TOKENS},answer_new_tokens={REPLY_TOKENS}",
+)
+CLIENTS = (STOCK, SINGLE, ZOOM)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A client's run.
+
+    Attributes:
+        answers: the replies that were scored, by document.
+    """
+
+    spent: Spent
+    answers: Mapping[int, str]
+
+
+def policy(folder: Path) -> Path:
+    """The shipped policy, by whose processor an image has no more than `IMAGE_TOKENS`."""
+    shutil.copytree(POLICY, folder)
+    settings = folder / "processor_config.json"
+    told = json.loads(settings.read_text())
+    told["image_processor"]["size"]["longest_edge"] = IMAGE_TOKENS * TOKEN_PX**2
+    settings.write_text(json.dumps(told))
+    return folder
+
+
+def run(client: Client, model: Path, folder: Path, samples: int, cores: int) -> Run:
+    """One client over the task in the folder.
+
+    Raises:
+        SystemExit: it failed, or a sample has no scored reply.
+    """
+    print(f"{client.name}: {samples} samples", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        journal = "" if client is STOCK else f",journal={out}/journal.jsonl"
+        spent = whole(
+            [
+                *(sys.executable, "-m", "lmms_eval", "--model", client.model),
+                *("--model_args", f"model={model},{client.arguments}{journal}", "--batch_size", str(CONCURRENCY)),
+                *("--tasks", "bench", "--include_path", str(folder), "--output_path", out, "--log_samples"),
+                *("--limit", str(samples)),
+            ],
+            cores,
+        )
+        rows = [json.loads(line) for file in Path(out).rglob("*samples*.jsonl") for line in file.open()]
+    answers = {row["doc_id"]: row["filtered_resps"][0] for row in rows}
+    if len(answers) != samples:
+        raise SystemExit(f"{client.name} has scored replies to {len(answers)} of {samples} samples")
+    return Run(spent, answers)
+
+
+def size_compared(model: Path, place: Path, size: str, samples: int, cores: int) -> Iterator[Figure]:
+    """Rows of one size of image."""
+    with tempfile.TemporaryDirectory(dir=place.resolve()) as name:
+        files = [str(file) for file in images(place.resolve(), size)]
+        whole([sys.executable, *MAKER, name, size, str(samples), *files], cores)
+        starts, runs = (
+            {client: run(client, model, Path(name), count, cores) for client in CLIENTS} for count in (STARTED, samples)
+        )
+    yield from compared(size, samples, starts, runs)
+
+
+def compared(size: str, samples: int, starts: Mapping[Client, Run], runs: Mapping[Client, Run]) -> Iterator[Figure]:
+    """Each of ours against lmms-eval's; only the single pass, which does the same, has a target."""
+    beside = f"(other: {STOCK.name})"
+    seconds = {client: (runs[client].spent.seconds - starts[client].spent.seconds) for client in CLIENTS}
+    cpu_s = {client: (runs[client].spent.cpu_s - starts[client].spent.cpu_s) for client in CLIENTS}
+    more = samples - STARTED
+    for client in (SINGLE, ZOOM):
+        name, target = f"{size}, {samples} samples: {client.name}", RATE_TARGETS.get(size) if client is SINGLE else None
+        yield AtLeast(f"{name}, samples/s {beside}", more / seconds[client], more / seconds[STOCK], target)
+        yield AtMost(f"{name}, CPU-s a sample {beside}", cpu_s[client] / more, cpu_s[STOCK] / more)
+        spent, other = runs[client].spent, runs[STOCK].spent
+        yield AtMost(f"{name}, s to results {beside}", spent.seconds, other.seconds)
+        yield AtMost(f"{name}, peak MB {beside}", spent.peak_mb, other.peak_mb)
+    same = sum(runs[SINGLE].answers[doc] == answer for doc, answer in runs[STOCK].answers.items())
+    yield AtLeast(f"{size}, {samples} samples: single pass, same replies (other: all)", same, samples)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=["vstar", "hr8k"], help="of the images")
+    parser.add_argument("--samples", type=int, default=100, help="%(default)s")
+    parser.add_argument("-o", "--out", type=Path, default=Path("runs/bench/stock_vllm.json"), help="%(default)s")
+    args = parser.parse_args()
+    if args.samples <= STARTED:
+        parser.error(f"--samples are more than {STARTED}, got {args.samples}")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    cores = min(2, len(os.sched_getaffinity(0)))
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+    with tempfile.TemporaryDirectory() as folder:
+        model = policy(Path(folder) / "policy")
+        figures = [
+            figure for size in args.sizes for figure in size_compared(model, args.out.parent, size, args.samples, cores)
+        ]
+    print(table(figures))
+    print(f"what a sample takes is beyond a run of {STARTED}")
+    write(figures, args.out)
+
+
+if __name__ == "__main__":
+    main()
