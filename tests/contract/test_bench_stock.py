@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
         pytest.param(SINGLE, "tiny", id="single_pass", marks=pytest.mark.slow),
         pytest.param(ZOOM, "hr8k", id="zoom", marks=pytest.mark.slow),
         pytest.param(LATE, "hr8k", id="zoom_fast"),
+        pytest.param(ZOOM, "hr4k", id="zoom_realworld", marks=pytest.mark.slow),
     ],
 )
 def test_a_client_answers_documents_of_a_stock_task(client: Client, shape: str, tmp_path: Path) -> None:
