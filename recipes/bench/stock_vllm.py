@@ -21,6 +21,9 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from ergo_plugins.core.replies import parse_answer
 
 from .figures import AtLeast, AtMost, Figure, table, write
 from .host import CONCURRENCY, TOKENS
@@ -53,7 +56,7 @@ class Run:
     """A client's run.
 
     Attributes:
-        answers: the replies that were scored, by document.
+        answers: by document.
     """
 
     spent: Spent
@@ -89,10 +92,19 @@ def run(client: Client, model: Path, folder: Path, samples: int, cores: int) -> 
             cores,
         )
         rows = [json.loads(line) for file in Path(out).rglob("*samples*.jsonl") for line in file.open()]
-    answers = {row["doc_id"]: row["filtered_resps"][0] for row in rows}
+    # lmms-eval writes what it filtered, and the replies beside it only where they differ; ours has the tags taken off
+    replies = {row["doc_id"]: _first(row.get("resps", row["filtered_resps"])) for row in rows}
+    answers = {doc: parse_answer(reply).text for doc, reply in replies.items()}
     if len(answers) != samples:
         raise SystemExit(f"{client.name} has scored replies to {len(answers)} of {samples} samples")
     return Run(spent, answers)
+
+
+def _first(replies: Any) -> str:
+    """A sample's only reply, in as many lists as lmms-eval puts around it."""
+    while isinstance(replies, list):
+        replies = replies[0]
+    return str(replies)
 
 
 def size_compared(model: Path, place: Path, size: str, samples: int, cores: int) -> Iterator[Figure]:
@@ -120,7 +132,7 @@ def compared(size: str, samples: int, starts: Mapping[Client, Run], runs: Mappin
         yield AtMost(f"{name}, s to results {beside}", spent.seconds, other.seconds)
         yield AtMost(f"{name}, peak MB {beside}", spent.peak_mb, other.peak_mb)
     same = sum(runs[SINGLE].answers[doc] == answer for doc, answer in runs[STOCK].answers.items())
-    yield AtLeast(f"{size}, {samples} samples: single pass, same replies (other: all)", same, samples)
+    yield AtLeast(f"{size}, {samples} samples: single pass, same answers (other: all)", same, samples)
 
 
 def main() -> None:

@@ -42,5 +42,5 @@ def test_what_a_sample_takes_is_beyond_the_start_and_replies_are_counted() -> No
     assert (rate["ours"], rate["other"], rate["met"]) == (20, pytest.approx(100 / 30), True)
     assert told["vstar, 102 samples: zoom, CPU-s a sample (other: vllm)"]["ratio"] == pytest.approx(2 / 30)
     assert told["vstar, 102 samples: zoom, samples/s (other: vllm)"]["met"] is None
-    same = told["vstar, 102 samples: single pass, same replies (other: all)"]
+    same = told["vstar, 102 samples: single pass, same answers (other: all)"]
     assert (same["ours"], same["other"]) == (2, 102)
