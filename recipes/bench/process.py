@@ -15,7 +15,10 @@ from typing import IO
 
 from .reference import DataSet
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "NO_PROXY": "127.0.0.1"}
+ENVIRONMENT = {
+    **{"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "NO_PROXY": "127.0.0.1"},
+    "VLLM_CPU_KVCACHE_SPACE": "1",  # GB
+}
 
 
 @dataclass(frozen=True, slots=True)
