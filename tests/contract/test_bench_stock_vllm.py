@@ -13,7 +13,7 @@ from PIL import Image
 from recipes.bench.photos import images
 from recipes.bench.process import Spent
 from recipes.bench.stock import MAKER
-from recipes.bench.stock_vllm import CLIENTS, IMAGE_TOKENS, SINGLE, STOCK, ZOOM, Run, compared, policy, run
+from recipes.bench.stock_vllm import CLIENTS, IMAGE_TOKENS, SINGLE, STOCK, ZOOM, compared, policy, run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,11 +38,11 @@ def test_an_image_has_no_more_tokens_than_the_bench_says(tmp_path: Path) -> None
 
 
 def test_what_a_sample_takes_is_beyond_the_start() -> None:
-    starts = dict.fromkeys(CLIENTS, Run(Spent(10, 8, 500), {}))
-    runs = {STOCK: Run(Spent(40, 38, 600), {}), SINGLE: Run(Spent(15, 13, 550), {})}
-    runs[ZOOM] = Run(Spent(20, 10, 520), {})
-    told = {figure.name: figure.to_json() for figure in compared("vstar", 102, starts, runs)}
-    rate = told["vstar, 102 samples: single pass, samples/s (other: vllm)"]
+    starts = dict.fromkeys(CLIENTS, Spent(10, 8, 500))
+    runs = {STOCK: Spent(40, 38, 600), SINGLE: Spent(60, 58, 550), ZOOM: Spent(20, 18, 520)}
+    counts = {STOCK: 102, SINGLE: 1002, ZOOM: 1002}
+    told = {figure.name: figure.to_json() for figure in compared("vstar", counts, starts, runs)}
+    rate = told["vstar, 1002 samples: single pass, samples/s (other: vllm, 102)"]
     assert (rate["ours"], rate["other"], rate["met"]) == (20, pytest.approx(100 / 30), True)
-    assert told["vstar, 102 samples: zoom, CPU-s a sample (other: vllm)"]["ratio"] == pytest.approx(2 / 30)
-    assert told["vstar, 102 samples: zoom, samples/s (other: vllm)"]["met"] is None
+    assert told["vstar, 1002 samples: zoom, CPU-s a sample (other: vllm, 102)"]["ratio"] == pytest.approx(1 / 30)
+    assert told["vstar, 1002 samples: zoom, samples/s (other: vllm, 102)"]["met"] is None
