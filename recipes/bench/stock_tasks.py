@@ -45,7 +45,7 @@ def realworld_row(number: int, image: bytes) -> dict[str, Any]:
     """A document of ``mmerealworld_lite``."""
     asked = {"index": str(number), "question": "What is the colour of the small sign?", "answer": ANSWER}
     options = [f"({letter}) {option}" for letter, option in OPTIONS.items()]
-    sorts = {"category": "Perception/sign", "l2-category": "sign"}
+    sorts = {"category": "Perception/Remote Sensing", "l2-category": "color"}
     return {**asked, "multi-choice options": options, **sorts, "bytes": base64.b64encode(image).decode("ascii")}
 
 
