@@ -226,9 +226,9 @@ class OpenAIEngine(Engine):
 
     async def _completion(self, replica: Replica, parameters: dict[str, Any], heard: Heard | None) -> Any:
         """The server's answer to a request, streamed if somebody listens."""
-        reply = chat_completion(replica.client, parameters, heard)
+        asked = chat_completion(replica.client, parameters, heard)
         # the client's own timeout is for a silence; a stream may also drip for ever
-        return await (asyncio.wait_for(reply, self._timeout_s) if heard else reply)
+        return await (asyncio.wait_for(asked, self._timeout_s) if heard else asked)
 
     def _as_replied(self, heard: Heard, turn: Turn) -> Heard:
         """Tells what was said so far as `_reply` will have it: no half of a character, nothing behind a stop string."""

@@ -64,6 +64,15 @@ HOSTS, OWN = (STOCK, ASYNC), (SINGLE, ZOOM, LATE)
 CLIENTS = (*HOSTS, *OWN)
 
 
+def command(client: Client, arguments: str, folder: Path, out: str, samples: int) -> list[str]:
+    """lmms-eval's, of a model with all its arguments, over the task in the folder; what it writes goes to ``out``."""
+    return [
+        *(sys.executable, "-m", "lmms_eval", "--model", client.model, "--model_args", arguments),
+        *("--tasks", "bench", "--include_path", str(folder), "--output_path", out, "--log_samples"),
+        *("--limit", str(samples)),
+    ]
+
+
 def run(client: Client, server: InstantServer, folder: Path, samples: int, cores: int) -> Spent:
     """One client over the task in the folder.
 
@@ -75,14 +84,7 @@ def run(client: Client, server: InstantServer, folder: Path, samples: int, cores
         given = f"base_url={server.base_url(0.0, turns=client.turns)},{client.arguments}"
         journal = f",journal={out}/journal.jsonl" if client in OWN else ""
         before = server.answered()
-        spent = whole(
-            [
-                *(sys.executable, "-m", "lmms_eval", "--model", client.model, "--model_args", given + journal),
-                *("--tasks", "bench", "--include_path", str(folder), "--output_path", out, "--log_samples"),
-                *("--limit", str(samples)),
-            ],
-            cores,
-        )
+        spent = whole(command(client, given + journal, folder, out, samples), cores)
         answered = server.answered() - before
     if answered != samples:
         raise SystemExit(f"{client.name} brought {answered} of {samples} samples to their answer")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ergo_plugins.core.outcome import Outcome
-from ergo_plugins.core.questions import split_question
+from ergo_plugins.core.questions import Question, split_question
 from ergo_plugins.engines import EngineFault, Job
 from ergo_plugins.engines.openai import OpenAIEngine
 from ergo_plugins.methods.ergo import ZoomConfig, zoom_episode
@@ -41,6 +41,7 @@ def play(
     samples: int = 4,
     headers: dict[str, str] | None = None,
     outcomes: dict[str, Outcome] | None = None,
+    question: Question = QUESTION,
     **options: Any,
 ) -> dict[str, Outcome]:
     """Outcomes by job of some samples on a scripted server; ``outcomes`` is filled also when it fails."""
@@ -49,7 +50,7 @@ def play(
     with serving(script, headers) as server:
         engine = OpenAIEngine("m", **served(server), concurrency=2, retry_delay_s=0.01, **options)
         jobs = [
-            Job(f"task/test/{i}", lambda: zoom_episode(image, QUESTION, ZoomConfig(), engine.grid))
+            Job(f"task/test/{i}", lambda: zoom_episode(image, question, ZoomConfig(), engine.grid))
             for i in range(samples)
         ]
         try:
@@ -153,8 +154,7 @@ def test_images_are_sent_once_encoded_and_unchanged() -> None:
             assert re.match(r"data:image/png;base64,iVBORw0KGgo", url), "the media type is the bytes' own"
 
 
-def test_words_that_no_request_carries_are_told_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{__name__}.QUESTION", split_question("Which \ud83d one?\nA. this\nB. that"))
+def test_words_that_no_request_carries_are_told_before_anything_is_sent() -> None:
     sent: list[int] = []
 
     def script(body: dict[str, Any], number: int) -> tuple[int, str]:
@@ -162,7 +162,7 @@ def test_words_that_no_request_carries_are_told_before_anything_is_sent(monkeypa
         return in_order(body)
 
     with pytest.raises(EngineFault, match=r"task/test/\d.*no Unicode text"):
-        play(script, samples=1)
+        play(script, samples=1, question=split_question("Which \ud83d one?\nA. this\nB. that"))
     assert not sent
 
 
